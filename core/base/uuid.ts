@@ -10,12 +10,12 @@ export const uuidZero = "AAAAAAAAAAAAAAAAAAAAAA" as Uuid;
 export const uuidMetadataTopic = "AAAAAAAAAAAAAAAAAAAAAQ" as Uuid;
 
 export function uuidFromBytes(bytes: Buffer, position = 0): Uuid {
-  return bytes.base64urlSlice(position, position + 16) as Uuid;
+  return bytes.toString("base64url", position, position + 16) as Uuid;
 }
 
 /** Writes 16 bytes at `position`. */
 export function uuidToBytes(uuid: Uuid, target: Buffer, position = 0): void {
-  target.base64urlWrite(uuid, position, 16);
+  target.write(uuid, position, 16, "base64url");
 }
 
 /** Null when `text` is not 22 characters of URL-safe base 64 that stand for 16 bytes. */
