@@ -1,0 +1,2 @@
+// The coordinators: groups, share groups and transactions, each as shards that decide. See docs/design/coordinators.md.
+export * from "./runtime/index.ts";
