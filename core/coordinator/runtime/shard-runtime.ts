@@ -73,7 +73,6 @@ export class ShardRuntime<S extends Shard<Entry, Timer>, Entry, Timer> {
   private gathering: Gathering | null = null;
   private waiting: Waiting[] = [];
   private committedOffset = 0;
-  private appendedOffset = 0;
   /** Records of unknown type met while loading. */
   skippedCount = 0;
 
@@ -113,7 +112,6 @@ export class ShardRuntime<S extends Shard<Entry, Timer>, Entry, Timer> {
   finishLoading(endOffset: number): void {
     assert(this.state === "loading", `a ${this.state} shard cannot finish loading`);
     this.committedOffset = endOffset;
-    this.appendedOffset = endOffset;
     this.state = "active";
     this.parts.shard.onLoaded(this.parts.wallMs());
     this.parts.requestFlush();
@@ -216,7 +214,7 @@ export class ShardRuntime<S extends Shard<Entry, Timer>, Entry, Timer> {
     const builder = new RecordBatchBuilder();
     for (const entry of decision.records) {
       const { key, value } = shard.encode(entry);
-      builder.append({ key, value, timestamp: nowMs });
+      builder.append(nowMs, key, value);
     }
     // Sequence -1: the transaction's order is the coordinator's, as in Kafka.
     const batch = builder.build({ transactional: true, ...writer, baseSequence: -1 });
@@ -233,7 +231,7 @@ export class ShardRuntime<S extends Shard<Entry, Timer>, Entry, Timer> {
     this.parts.shard.replayTransactionEnd(writer, committed);
     const builder = new RecordBatchBuilder();
     const key = controlKey(committed ? "commit" : "abort");
-    builder.append({ key, value: endTxnMarkerValue(coordinatorEpoch), timestamp: nowMs });
+    builder.append(nowMs, key, endTxnMarkerValue(coordinatorEpoch));
     const batch = builder.build({ transactional: true, control: true, ...writer, baseSequence: -1 });
     this.append(batch, mark, [
       (errorCode) => reply(errorCode === null ? { errorCode: 0, answer: null } : { errorCode }),
@@ -320,7 +318,7 @@ export class ShardRuntime<S extends Shard<Entry, Timer>, Entry, Timer> {
     if (this.gathering !== null && this.gathering.bytes + bytes > log.batchBytesMax) this.flush();
     this.gathering ??= { mark, builder: new RecordBatchBuilder(), bytes: batchHeaderBytes, completions: [] };
     this.gathering.bytes += bytes;
-    for (const { key, value } of encoded) this.gathering.builder.append({ key, value, timestamp: nowMs });
+    for (const { key, value } of encoded) this.gathering.builder.append(nowMs, key, value);
     for (const entry of records) shard.replay(entry, nowMs, null);
     return null;
   }
@@ -333,7 +331,6 @@ export class ShardRuntime<S extends Shard<Entry, Timer>, Entry, Timer> {
       for (const complete of completions) complete(outcome.errorCode);
       return;
     }
-    this.appendedOffset = outcome.endOffset;
     for (const complete of completions) this.waiting.push({ endOffset: outcome.endOffset, mark, complete });
   }
 
@@ -345,7 +342,6 @@ export class ShardRuntime<S extends Shard<Entry, Timer>, Entry, Timer> {
     const gathered = this.gathering?.completions ?? [];
     this.gathering = null;
     this.parts.undo.revertTo(lost[0]!.mark);
-    this.appendedOffset = offset;
     this.stopRecordingWhenIdle();
     for (const complete of [...lost.map((each) => each.complete), ...gathered]) complete(errorCode);
   }

@@ -68,7 +68,7 @@ export function readyBatch(batchBytes: number, recordBytes: number): Batch {
   for (let i = 0; i < recordBytes; i++) value[i] = 97 + ((i * 7) % 26);
   const builder = new RecordBatchBuilder();
   const timestampMs = Date.now();
-  for (let i = 0; i < recordCount; i++) builder.append({ key: null, value, timestamp: timestampMs });
+  for (let i = 0; i < recordCount; i++) builder.append(timestampMs, null, value);
   return { bytes: builder.build(), recordCount };
 }
 
