@@ -11,7 +11,7 @@ import { serverProperties, waitForBroker } from "./properties.ts";
 export const kafkaVersion = "4.3.0";
 const slf4jBindingVersion = "2.24.3";
 const clusterId = "4L6g3nShT-eMCtK--X86sw";
-const log4jFile = join(dirname(fileURLToPath(import.meta.url)), "log4j2.properties");
+const here = dirname(fileURLToPath(import.meta.url));
 
 function pom(): string {
   const dependency = (group: string, artifact: string, version: string): string =>
@@ -38,8 +38,10 @@ export type KafkaJars = {
   readonly dir: string;
   /** For `java -cp`. */
   readonly classPath: string;
-  /** `-D` arguments every JVM needs: warnings and errors of Kafka's own logging go to standard error. */
+  /** `-D` arguments of a broker's JVM: warnings and errors of Kafka's own logging go to standard error. */
   readonly logArguments: readonly string[];
+  /** The same for clients and tools: errors only. */
+  readonly clientLogArguments: readonly string[];
 };
 
 /** Fetches Kafka's jars (broker, tools, shell, logging) with Maven into the cache, once. */
@@ -57,7 +59,12 @@ export async function fetchKafkaJars(): Promise<KafkaJars> {
     await mustRun("mvn", [...goal, `-DoutputDirectory=${join(target, "libs")}`]);
   });
   const libs = join(dir, "libs");
-  return { dir: libs, classPath: join(libs, "*"), logArguments: [`-Dlog4j2.configurationFile=${log4jFile}`] };
+  return {
+    dir: libs,
+    classPath: join(libs, "*"),
+    logArguments: [`-Dlog4j2.configurationFile=${join(here, "log4j2.properties")}`],
+    clientLogArguments: [`-Dlog4j2.configurationFile=${join(here, "log4j2-client.properties")}`],
+  };
 }
 
 export type KafkaOptions = {
@@ -79,6 +86,8 @@ export type RunningBroker = {
   readonly bootstrap: string;
   readonly dataDir: string;
   readonly pid: number;
+  /** The exit code once the process has ended. */
+  exitCode(): number | undefined;
   /** What the process printed. */
   log(): string;
   /** The properties file it was started with. */
@@ -111,6 +120,7 @@ export async function runningBroker(
     bootstrap: `127.0.0.1:${port}`,
     dataDir,
     pid: service.pid,
+    exitCode: () => service.exitCode(),
     log,
     propertiesFile,
     remove,

@@ -1,0 +1,3 @@
+module blumfeld.test/compat
+
+go 1.26.0

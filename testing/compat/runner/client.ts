@@ -1,0 +1,40 @@
+// What a foreign client is to the runner. Each folder testing/compat/<client>/ has a client.ts that exports one.
+import type { FixtureRecord, FixtureTopic, RecordTrait } from "./fixture.ts";
+
+/**
+ * - `check`: create and write the topics of the specification, read them back, and make the client's own checks.
+ * - `read`: read the topics of the specification, which others wrote.
+ * - `dump`: the broker has stopped; read its data directory.
+ */
+export type Phase = "check" | "read" | "dump";
+
+/** The JSON file that a program gets as its second argument; its first is the phase. */
+export type Specification = {
+  bootstrap: string;
+  /** Of the broker under test, where it is on this machine and may be read. */
+  dataDir: string | null;
+  /** Ends the names of topics and groups, so that runs against one broker do not meet. */
+  tag: string;
+  partitions: number;
+  records: readonly FixtureRecord[];
+  topics: readonly FixtureTopic[];
+};
+
+export type Program = { command: string; args: readonly string[]; env?: NodeJS.ProcessEnv; cwd?: string };
+
+export type CompatClient = {
+  /** The name of its folder. */
+  readonly name: string;
+  /** Codecs it writes the fixture with. */
+  readonly codecs: readonly string[];
+  /** Records that its interface cannot write. */
+  readonly omits: readonly RecordTrait[];
+  /** Whether its interface can set a record's timestamp. */
+  readonly timestamps: boolean;
+  readonly phases: readonly Phase[];
+  readonly deadlineMs: number;
+  /** Installs and builds what it needs, into the cache. Throws with a sentence that says what is missing. */
+  prepare(): Promise<Program>;
+};
+
+export const allCodecs = ["none", "gzip", "snappy", "lz4", "zstd"] as const;
