@@ -77,7 +77,7 @@ function emitApis(declarations: readonly Declaration[]): string {
       `minVersion: ${versions.min}`,
       `maxVersion: ${versions.max}`,
       `latestStableVersion: ${versions.max - (isUnstable ? 1 : 0)}`,
-      `flexibleFrom: ${flexible.max < flexible.min ? -1 : flexible.min}`,
+      `flexibleFrom: ${flexible.max < flexible.min ? -1 : Math.max(versions.min, flexible.min)}`,
       `listeners: [${listeners.map((one) => `"${one}"`).join(", ")}]`,
       ...["Request", "Response"].flatMap((kind) => [
         `decode${kind}: decode${name}${kind}`,
