@@ -1,0 +1,14 @@
+// Every handler of the broker, registered by API number: this list is the coverage report.
+import type { BrokerParts } from "../parts.ts";
+import { registerControllerHandlers } from "./controller-handlers.ts";
+import { registerCoordinatorHandlers } from "./coordinator-handlers.ts";
+import { HandlerTable } from "./handler-table.ts";
+
+export { HandlerTable } from "./handler-table.ts";
+
+export function createHandlers(parts: BrokerParts): HandlerTable {
+  const table = new HandlerTable();
+  registerControllerHandlers(table, parts);
+  registerCoordinatorHandlers(table, parts);
+  return table;
+}
