@@ -112,9 +112,11 @@ export function checkValue(name: string, definition: Definition, written: string
   const shown = definition.type === "PASSWORD" ? "[hidden]" : written.trim();
   const parsed = parseValue(definition.type, written);
   if (!parsed.ok) return problem(name, shown, parsed.complaint, parsed.nextStep);
-  const complaint = definition.valid?.check(parsed.value) ?? null;
+  const complaint = Number.isNaN(parsed.value) ? null : (definition.valid?.check(parsed.value) ?? null);
   if (complaint !== null) return problem(name, shown, complaint.complaint, complaint.nextStep);
-  return { value: parsed.value, text: parsed.text };
+  if (definition.valid?.isDistinct !== true) return { value: parsed.value, text: parsed.text };
+  const items = [...new Set(parsed.value as readonly string[])];
+  return { value: items, text: items.join(",") };
 }
 
 /** Own properties only: a peer may ask for a setting called `constructor`. */

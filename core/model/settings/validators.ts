@@ -15,6 +15,8 @@ export interface Validator {
   check(value: SettingValue): Complaint | null;
   /** What a value may be, for the document; empty when anything goes. */
   readonly meaning: string;
+  /** A list's second mention of an entry is dropped before the check, as Kafka does with a warning. */
+  readonly isDistinct?: boolean;
 }
 
 export function atLeast(minimum: number): Validator {
@@ -118,22 +120,22 @@ export const nonEmptyString: Validator = {
 function listFaults(items: readonly string[], mayBeEmpty: boolean): Complaint | null {
   if (items.length === 0 && !mayBeEmpty)
     return { complaint: "is an empty list", nextStep: "name at least one entry or remove the setting" };
-  if (items.includes("")) return { complaint: "has an empty entry", nextStep: "remove the spare comma" };
-  const twice = items.find((item, index) => items.indexOf(item) !== index);
-  return twice === undefined ? null : { complaint: `names ${twice} twice`, nextStep: "name each entry once" };
+  return items.includes("") ? { complaint: "has an empty entry", nextStep: "remove the spare comma" } : null;
 }
 
-/** No entry twice, none empty; the list itself may be empty. */
+/** No entry empty; the list itself may be. */
 export const distinct: Validator = {
   text: "",
-  meaning: "no entry twice",
+  meaning: "",
+  isDistinct: true,
   check: (value) => (value === null ? null : listFaults(value as readonly string[], true)),
 };
 
 /** As `distinct`, with one entry at least. */
 export const distinctSome: Validator = {
   text: "",
-  meaning: "at least one entry, none twice",
+  meaning: "at least one entry",
+  isDistinct: true,
   check: (value) => (value === null ? null : listFaults(value as readonly string[], false)),
 };
 
@@ -141,6 +143,7 @@ function listOf(mayBeEmpty: boolean, choices: readonly string[]): Validator {
   return {
     text: `[${choices.join(", ")}]`,
     meaning: `any of ${choices.join(", ")}${mayBeEmpty ? "" : ", at least one"}`,
+    isDistinct: true,
     check(value) {
       const items = value as readonly string[];
       const strange = items.find((item) => !choices.includes(item));

@@ -44,6 +44,10 @@ export function parseValue(type: SettingType, written: string): ParsedValue {
       return { ok: true, value: longNumber(exact), text: String(exact) };
     }
     case "DOUBLE": {
+      if (/^[+-]?(NaN|Infinity)$/.test(trimmed)) {
+        const value = Number(trimmed.replace(/^[+-](?=NaN)/, ""));
+        return { ok: true, value, text: javaDoubleText(value) };
+      }
       const value = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?[dDfF]?$/.test(trimmed)
         ? Number(trimmed.replace(/[dDfF]$/, ""))
         : Number.NaN;
