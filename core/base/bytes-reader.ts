@@ -263,10 +263,9 @@ export class ByteReader {
     return this.int8() >= 0;
   }
 
-  int32Array(count: number): number[] {
-    const values: number[] = [];
-    for (let index = 0; index < count; index++) values.push(this.int32());
-    return values;
+  /** The same inside a tagged field, where Kafka writes null as 0 instead of -1. */
+  taggedStructPresent(): boolean {
+    return this.unsignedVarint() > 0;
   }
 
   /** How many tagged fields follow. */

@@ -282,6 +282,11 @@ export class ByteWriter {
     this.int8(present ? 1 : -1);
   }
 
+  /** The same inside a tagged field, where Kafka writes null as 0 instead of -1. */
+  taggedStructPresent(present: boolean): void {
+    this.int8(present ? 1 : 0);
+  }
+
   /** Begins a tagged field whose size is not known yet; give the result to `taggedFieldEnd`. */
   taggedFieldBegin(tag: number): number {
     this.unsignedVarint(tag);

@@ -97,7 +97,9 @@ function readCode(message: Message, field: Field, version: number): string {
   const nullable = inVersions(field.nullable, version);
   if (typeof base !== "string") {
     const decode = `decode${base.typeName}(reader, version)`;
-    return nullable ? `reader.structPresent() ? ${decode} : null` : decode;
+    return nullable
+      ? `reader.${field.tag === null ? "structPresent" : "taggedStructPresent"}() ? ${decode} : null`
+      : decode;
   }
   if (base !== "string" && base !== "bytes" && base !== "records") return `reader.${base}()`;
   return `reader.${variableMethod(base, isFlexible(message, field, version), nullable)}()`;

@@ -155,7 +155,8 @@ function writeCode(message: Message, field: Field, version: number): string {
   const value = isNullable(field) && !nullable ? `${name}!` : name;
   if (typeof base !== "string") {
     if (!nullable) return `encode${base.typeName}(writer, ${value}, version);`;
-    return `if (${name} === null) writer.structPresent(false); else { writer.structPresent(true); encode${base.typeName}(writer, ${name}, version); }`;
+    const method = field.tag === null ? "structPresent" : "taggedStructPresent";
+    return `if (${name} === null) writer.${method}(false); else { writer.${method}(true); encode${base.typeName}(writer, ${name}, version); }`;
   }
   if (fixedBytes(base) !== null) return `writer.${base}(${value});`;
   return `writer.${variableMethod(base, isFlexible(message, field, version), nullable)}(${value});`;

@@ -41,10 +41,15 @@ function emitInit(message: Message, struct: Struct): string[] {
     `export interface ${struct.typeName}Init {`,
   ];
   for (const field of struct.fields) {
-    const mark = isOptional(message, field) ? "?" : "";
+    const mark = isOptional(message, field) && !mustBeChosen(field) ? "?" : "";
     lines.push(`  readonly ${field.name}${mark}: ${initType(field)};`);
   }
   return [...lines, "}", ""];
+}
+
+/** Left out, such a field would read as a struct of defaults, not as null: whoever writes one has to say which is meant. */
+function mustBeChosen(field: Field): boolean {
+  return typeof field.base !== "string" && !field.isArray && isNullable(field) && field.default === null;
 }
 
 function initType(field: Field): string {

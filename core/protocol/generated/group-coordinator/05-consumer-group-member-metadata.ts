@@ -52,7 +52,7 @@ export interface ConsumerGroupMemberMetadataValueInit {
   readonly subscribedTopicRegex: string | null;
   readonly rebalanceTimeoutMs?: number;
   readonly serverAssignor: string | null;
-  readonly classicMemberMetadata?: ConsumerGroupMemberMetadataValueClassicMemberMetadataInit | null;
+  readonly classicMemberMetadata: ConsumerGroupMemberMetadataValueClassicMemberMetadataInit | null;
 }
 
 /** Part of ConsumerGroupMemberMetadataValue. */
@@ -101,7 +101,7 @@ export function decodeConsumerGroupMemberMetadataValue(reader: ByteReader, versi
     const end = reader.taggedFieldEnd();
     switch (tag) {
       case 0:
-        classicMemberMetadata = reader.structPresent() ? decodeConsumerGroupMemberMetadataValueClassicMemberMetadata(reader, version) : null;
+        classicMemberMetadata = reader.taggedStructPresent() ? decodeConsumerGroupMemberMetadataValueClassicMemberMetadata(reader, version) : null;
         break;
       default:
         reader.position = end;
@@ -150,7 +150,7 @@ export function encodeConsumerGroupMemberMetadataValue(writer: ByteWriter, messa
   writer.unsignedVarint((hasClassicMemberMetadata ? 1 : 0));
   if (hasClassicMemberMetadata) {
     const begin = writer.taggedFieldBegin(0);
-    if (classicMemberMetadata === null) writer.structPresent(false); else { writer.structPresent(true); encodeConsumerGroupMemberMetadataValueClassicMemberMetadata(writer, classicMemberMetadata, version); }
+    if (classicMemberMetadata === null) writer.taggedStructPresent(false); else { writer.taggedStructPresent(true); encodeConsumerGroupMemberMetadataValueClassicMemberMetadata(writer, classicMemberMetadata, version); }
     writer.taggedFieldEnd(begin);
   }
 }
