@@ -51,7 +51,7 @@ export function checkGroupSettings(broker: BrokerSettings, overrides: Pairs): Se
   const parsed = parseSettings(groupDefinitions, overrides, { unknownNames: "refuse" });
   if (!parsed.ok) return [...parsed.problems];
   const problems: SettingProblem[] = [];
-  const valueOf = (name: string): number | null => {
+  const numberOf = (name: string): number | null => {
     const own = overrides.get(name);
     if (own !== undefined) return Number(own);
     return Object.hasOwn(dynamicBrokerDefinitions, `group.${name}`)
@@ -60,7 +60,7 @@ export function checkGroupSettings(broker: BrokerSettings, overrides: Pairs): Se
   };
   for (const name of overrides.keys()) {
     const [kind = "", ...rest] = name.split(".");
-    const value = valueOf(name);
+    const value = numberOf(name);
     for (const side of ["min", "max"] as const) {
       const boundName = `group.${kind}.${side}.${rest.join(".").replace(/^num\./, "")}`;
       if (value === null || !Object.hasOwn(dynamicBrokerDefinitions, boundName)) continue;
@@ -78,8 +78,8 @@ export function checkGroupSettings(broker: BrokerSettings, overrides: Pairs): Se
   }
   for (const kind of ["consumer", "share", "streams"]) {
     const session = `${kind}.session.timeout.ms`;
-    const heartbeat = valueOf(`${kind}.heartbeat.interval.ms`);
-    if (heartbeat === null || (valueOf(session) ?? 0) > heartbeat) continue;
+    const heartbeat = numberOf(`${kind}.heartbeat.interval.ms`);
+    if (heartbeat === null || (numberOf(session) ?? 0) > heartbeat) continue;
     problems.push(
       problem(
         session,
