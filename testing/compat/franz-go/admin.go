@@ -34,8 +34,12 @@ func adminTopics() error {
 		if err := compat.First(err, updated.Error()); err != nil {
 			return err
 		}
-		details, err := adm.ListTopics(ctx, topic)
-		if err := compat.First(err, details.Error(), compat.Same("partitions", 4, len(details[topic].Partitions))); err != nil {
+		var details kadm.TopicDetails
+		err = compat.Eventually(func() error {
+			details, err = adm.ListTopics(ctx, topic)
+			return compat.First(err, details.Error(), compat.Same("partitions", 4, len(details[topic].Partitions)))
+		})
+		if err != nil {
 			return err
 		}
 		if details[topic].ID == (kadm.TopicID{}) {
@@ -57,7 +61,7 @@ func adminConfigs() error {
 	topic := "franz-go-configs" + spec.Tag
 	return administered(func(ctx context.Context, adm *kadm.Client) error {
 		retention := "7200000"
-		if _, err := adm.CreateTopic(ctx, 1, 1, map[string]*string{"retention.ms": &retention}, topic); err != nil {
+		if err := create(topic, 1, map[string]*string{"retention.ms": &retention}); err != nil {
 			return err
 		}
 		value := func(name string) (string, error) {
@@ -85,8 +89,10 @@ func adminConfigs() error {
 		if err != nil || altered[0].Err != nil {
 			return fmt.Errorf("alter: %v %v", err, altered)
 		}
-		got, err = value("retention.ms")
-		return compat.First(err, compat.Same("retention.ms", want, got))
+		return compat.Eventually(func() error {
+			got, err = value("retention.ms")
+			return compat.First(err, compat.Same("retention.ms", want, got))
+		})
 	})
 }
 

@@ -49,8 +49,14 @@ func create(topic string, partitions int32, configs map[string]*string) error {
 	defer cl.Close()
 	ctx, cancel := within()
 	defer cancel()
-	_, err = kadm.NewClient(cl).CreateTopic(ctx, partitions, 1, configs, topic)
-	return err
+	adm := kadm.NewClient(cl)
+	if _, err = adm.CreateTopic(ctx, partitions, 1, configs, topic); err != nil {
+		return err
+	}
+	return compat.Eventually(func() error {
+		ends, err := adm.ListEndOffsets(ctx, topic)
+		return compat.First(err, ends.Error(), compat.Same("partitions", partitions, len(ends[topic])))
+	})
 }
 
 func toKgo(topic string, r compat.Record) *kgo.Record {

@@ -227,6 +227,18 @@ func Same(what string, want, got any) error {
 	return nil
 }
 
+// Eventually calls body until it succeeds, for at most ten seconds. A controller answers before its brokers have replayed a change.
+func Eventually(body func() error) error {
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		err := body()
+		if err == nil || time.Now().After(deadline) {
+			return err
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
 // First returns the first error.
 func First(errs ...error) error {
 	for _, err := range errs {

@@ -1,6 +1,9 @@
 // All clients, in the order in which they run.
 import { client as franzGo } from "../franz-go/client.ts";
 import { client as java } from "../java/client.ts";
+import { client as kafkaGo } from "../kafka-go/client.ts";
+import { client as librdkafka } from "../librdkafka/client.ts";
+import { client as sarama } from "../sarama/client.ts";
 import type { CompatClient } from "./client.ts";
 
-export const clients: readonly CompatClient[] = [java, franzGo];
+export const clients: readonly CompatClient[] = [java, librdkafka, franzGo, sarama, kafkaGo];
