@@ -17,8 +17,6 @@ export class MalformedMessage extends Error {
 
 /** Longest string of the protocol: its plain length is an int16, and Kafka holds compact strings to the same. */
 export const stringBytesMax = 0x7fff;
-/** A reader accepts no more elements than this in one array, whatever the rest would hold. */
-const lengthMax = 0x7fffffff;
 
 export class ByteReader {
   readonly buffer: Buffer;
@@ -26,6 +24,8 @@ export class ByteReader {
   position: number;
   /** One past the last byte that may be read. */
   readonly end: number;
+  /** How many more array elements may come. */
+  elementsLeft: number = limits.messageElementCountMax;
 
   constructor(buffer: Buffer, position = 0, end = buffer.length) {
     this.buffer = buffer;
@@ -252,9 +252,12 @@ export class ByteReader {
   }
 
   private checkedCount(count: number, elementBytesMin: number): number {
-    if (count > lengthMax || count * elementBytesMin > this.end - this.position) {
+    if (count * elementBytesMin > this.end - this.position) {
       throw new MalformedMessage(`array of ${count} elements in ${this.end - this.position} bytes`);
     }
+    if (count > this.elementsLeft)
+      throw new MalformedMessage(`array of ${count} elements, ${this.elementsLeft} may come`);
+    this.elementsLeft -= count;
     return count;
   }
 

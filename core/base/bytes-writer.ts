@@ -11,6 +11,7 @@ export const pieceBytesMin = 1024;
 const loopCharactersMax = 48;
 
 export class ByteWriter {
+  private readonly sizeHint: number;
   private buffer: Buffer;
   /** Where the current piece began in `buffer`. */
   private start = 0;
@@ -22,6 +23,7 @@ export class ByteWriter {
   private taggedDepth = 0;
 
   constructor(sizeHint = 512) {
+    this.sizeHint = sizeHint;
     this.buffer = Buffer.allocUnsafe(sizeHint);
   }
 
@@ -41,7 +43,7 @@ export class ByteWriter {
 
   private enlarge(size: number): number {
     const used = this.position - this.start;
-    const next = Buffer.allocUnsafe(Math.max(used * 2 + size, 512));
+    const next = Buffer.allocUnsafe(Math.max(used * 2 + size, this.sizeHint));
     this.buffer.copy(next, 0, this.start, this.position);
     this.buffer = next;
     this.start = 0;

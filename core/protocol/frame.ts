@@ -1,6 +1,6 @@
 // What stands around a message on the wire: the size, the header, the body. Frames come in without their size, since the transport has
 // cut them; they go out with it. A decoded message holds views of the frame it came from, which must outlive it.
-import { ByteReader, ByteWriter, MalformedMessage } from "../base/index.ts";
+import { ByteReader, ByteWriter, limits, MalformedMessage } from "../base/index.ts";
 import { type Api, apiOf, apis, type RequestInitOf, type ResponseInitOf, type ResponseOf } from "./apis.ts";
 import { ApiKey } from "./generated/apis.ts";
 
@@ -29,6 +29,7 @@ export interface RequestUnsupported {
  */
 export function decodeRequestHead(frame: Buffer, includeUnstable = false): RequestHead | RequestUnsupported {
   const reader = new ByteReader(frame);
+  reader.elementsLeft = limits.requestElementCountMax;
   const apiKey = reader.int16();
   const version = reader.int16();
   const correlationId = reader.int32();

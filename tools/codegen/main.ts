@@ -64,7 +64,7 @@ function write(files: ReadonlyMap<string, string>): void {
 function freeze(declarations: readonly Declaration[]): void {
   const path = join(protocol, "frozen.json");
   const frozen = JSON.parse(readFileSync(path, "utf8")) as Frozen;
-  writeFileSync(path, `${JSON.stringify(addFrozen(frozen, declarations), null, 1)}\n`);
+  writeFileSync(path, `${JSON.stringify(addFrozen(frozen, declarations), null, 2)}\n`);
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
