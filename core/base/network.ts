@@ -12,6 +12,8 @@ export interface ListenOptions {
   readonly host: string;
   readonly port: number;
   readonly backlog?: number;
+  /** Asked for each peer before anything is read from it: negative closes at once, else the connection begins after so many ms. */
+  readonly admit?: (remoteAddress: string) => number;
 }
 
 export interface ConnectOptions {

@@ -1,0 +1,172 @@
+// The Disk port on node:fs. Holds no data; a bounded number of descriptors.
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmSync,
+  statfsSync,
+  statSync,
+  unlinkSync,
+  writeSync,
+} from "node:fs";
+import { dirname } from "node:path";
+import {
+  type DirectoryEntry,
+  type Disk,
+  DiskError,
+  type DiskFile,
+  type DiskLock,
+  type FileStatus,
+} from "@blumfeld/core/base";
+import { Descriptors } from "./descriptors.ts";
+import { diskFailure } from "./disk-failure.ts";
+import { takeLock } from "./file-lock.ts";
+import { type OpenMode, SystemFile } from "./system-file.ts";
+
+/** Half of the soft limit that many systems give a process: sockets need the rest. */
+export const descriptorCountMaxDefault = 512;
+
+export interface FileDiskOptions {
+  /** Open at once, save for more operations under way than this. */
+  readonly descriptorCountMax?: number;
+}
+
+export class FileDisk implements Disk {
+  private readonly descriptors: Descriptors;
+
+  constructor(options: FileDiskOptions = {}) {
+    this.descriptors = new Descriptors(options.descriptorCountMax ?? descriptorCountMaxDefault);
+  }
+
+  /** For metrics and tests. */
+  get descriptorCount(): number {
+    return this.descriptors.openCount;
+  }
+
+  listDirectory(path: string): DirectoryEntry[] {
+    return attempt(path, "list", () =>
+      readdirSync(path, { withFileTypes: true }).map((entry) => ({
+        name: entry.name,
+        isDirectory: entry.isDirectory() || (entry.isSymbolicLink() && isDirectory(`${path}/${entry.name}`)),
+      })),
+    );
+  }
+
+  status(path: string): FileStatus | null {
+    try {
+      const status = statSync(path, { throwIfNoEntry: false });
+      if (status === undefined) return null;
+      return { sizeBytes: status.size, modifiedMs: status.mtimeMs, isDirectory: status.isDirectory() };
+    } catch (error) {
+      if ((error as { code?: string }).code === "ENOTDIR") return null;
+      throw diskFailure(error, path, "stat");
+    }
+  }
+
+  makeDirectory(path: string): void {
+    try {
+      mkdirSync(path);
+      return;
+    } catch (error) {
+      const { code } = error as { code?: string };
+      if (code !== "ENOENT" && code !== "EEXIST") throw diskFailure(error, path, "make directory");
+    }
+    attempt(path, "make directory", () => mkdirSync(path, { recursive: true }));
+  }
+
+  removeFile(path: string): void {
+    attempt(path, "remove", () => unlinkSync(path));
+  }
+
+  removeDirectory(path: string): void {
+    attempt(path, "remove directory", () => rmSync(path, { recursive: true, force: true }));
+  }
+
+  rename(from: string, to: string): void {
+    attempt(from, "rename", () => renameSync(from, to));
+  }
+
+  syncDirectory(path: string): void {
+    attempt(path, "sync directory", () => {
+      const descriptor = openSync(path, "r");
+      try {
+        fsyncSync(descriptor);
+      } finally {
+        closeSync(descriptor);
+      }
+    });
+  }
+
+  readFile(path: string, bytesMax = Number.POSITIVE_INFINITY): Buffer {
+    return attempt(path, "read", () => {
+      if (bytesMax === Number.POSITIVE_INFINITY) return readFileSync(path);
+      const descriptor = openSync(path, "r");
+      try {
+        return readBounded(descriptor, path, bytesMax);
+      } finally {
+        closeSync(descriptor);
+      }
+    });
+  }
+
+  writeFileAtomic(path: string, bytes: Uint8Array): void {
+    const temporary = `${path}.tmp`;
+    attempt(path, "write", () => {
+      const descriptor = openSync(temporary, "w", 0o644);
+      try {
+        for (let done = 0; done < bytes.length; ) done += writeSync(descriptor, bytes, done);
+        fsyncSync(descriptor);
+      } finally {
+        closeSync(descriptor);
+      }
+      renameSync(temporary, path);
+    });
+    this.syncDirectory(dirname(path));
+  }
+
+  open(path: string, mode: OpenMode): DiskFile {
+    return new SystemFile(path, mode, this.descriptors);
+  }
+
+  freeBytes(path: string): number {
+    return attempt(path, "free bytes", () => {
+      const { bavail, bsize } = statfsSync(path);
+      return bavail * bsize;
+    });
+  }
+
+  lock(path: string): DiskLock | null {
+    return takeLock(path);
+  }
+}
+
+function attempt<T>(path: string, operation: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw diskFailure(error, path, operation);
+  }
+}
+
+function isDirectory(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+}
+
+/** Takes no more memory than the file has, and none when that is above the bound. */
+function readBounded(descriptor: number, path: string, bytesMax: number): Buffer {
+  const { size } = statSync(path);
+  if (size > bytesMax) throw new DiskError("EFBIG", path, "read");
+  const bytes = Buffer.allocUnsafe(size);
+  let done = 0;
+  while (done < size) {
+    const count = readSync(descriptor, bytes, done, size - done, done);
+    if (count === 0) break;
+    done += count;
+  }
+  return bytes.subarray(0, done);
+}

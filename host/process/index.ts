@@ -1,0 +1,4 @@
+export * from "./system-clock.ts";
+export * from "./system-random.ts";
+export * from "./system-timers.ts";
+export * from "./timer-wheel.ts";

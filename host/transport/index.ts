@@ -1,0 +1,2 @@
+export * from "./tcp-limits.ts";
+export * from "./tcp-network.ts";
