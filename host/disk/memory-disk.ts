@@ -53,7 +53,7 @@ export class MemoryDisk implements Disk {
     this.locks.clear();
     const visit = (directory: MemoryDirectory, path: string): void => {
       for (const [name, entry] of directory.entries) {
-        const at = `${path}/${name}`;
+        const at = path === "" ? name : `${path}/${name}`;
         if (entry instanceof MemoryDirectory) visit(entry, at);
         else if (entry.durableBytes < entry.sizeBytes) {
           this.resize(entry, Math.min(kept(at, entry.durableBytes, entry.sizeBytes), entry.sizeBytes));
