@@ -3,7 +3,16 @@ import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { missingShared, sharedPath } from "../../testing/shared.ts";
 import { batchDamage, type LogRecord, RecordBatchBuilder, RecordBatchView } from "../model/index.ts";
-import { type Codec, codecByName, codecs, readBatchRecords, recompressBatch } from "./index.ts";
+import {
+  batchRecordsBytesLater,
+  type Codec,
+  codecByName,
+  codecs,
+  readBatchRecords,
+  recompressBatch,
+  repackBatch,
+  repackBatchLater,
+} from "./index.ts";
 import { zstdOn } from "./zstd.ts";
 import { zstdNodeLibrary, zstdPackageLibrary } from "./zstd-library.ts";
 
@@ -103,6 +112,20 @@ describe.skipIf(missingShared)("Kafka's compressed batches", () => {
     const stamped = recompressBatch(batch, { codec: codecByName("lz4")!, outputBytesMax, logAppendTimeMs: 1234 });
     const expected = golden.records.map((record) => ({ ...record, timestamp: "1234" }));
     expect(goldenRecords(new RecordBatchView(stamped as Buffer))).toEqual(expected);
+  });
+
+  test("the thread pool gives the same, a wrong max timestamp can be set right, an unknown codec is refused", async () => {
+    const golden = batches.find((batch) => batch.compression === "gzip" && batch.records.length > 1)!;
+    const batch = new RecordBatchView(Buffer.from(golden.hex, "hex"));
+    const records = (await batchRecordsBytesLater(batch, { outputBytesMax })) as Buffer;
+    const options = { codec: codecByName("snappy")!, maxTimestampMs: 9_999 };
+    const packed = await repackBatchLater(batch, records, options);
+    expect(packed.equals(repackBatch(batch, records, options))).toBe(true);
+    expect(new RecordBatchView(packed).maxTimestamp).toBe(9_999);
+    expect(goldenRecords(new RecordBatchView(packed))).toEqual(golden.records);
+    batch.buffer[22]! |= 0x07;
+    expect(readBatchRecords(batch, { outputBytesMax })).toMatchObject({ code: "unsupported" });
+    expect(await batchRecordsBytesLater(batch, { outputBytesMax })).toMatchObject({ code: "unsupported" });
   });
 
   test("every zstd library reads Kafka's zstd", () => {

@@ -8,7 +8,17 @@ const two32 = 0x1_0000_0000;
  * (rounding cannot bring a value back below 2^53). Throws RangeError past the buffer's end, as Buffer's own readers do.
  */
 export function readInt64(buffer: Buffer, position: number): number {
-  return buffer.readInt32BE(position) * two32 + buffer.readUInt32BE(position + 4);
+  if (!(position >= 0 && position + 8 <= buffer.length))
+    throw new RangeError(`no int64 at ${position} of ${buffer.length}`);
+  // Byte by byte: every batch is asked for several, and Buffer's readers check their arguments one at a time.
+  const high =
+    (buffer[position]! << 24) | (buffer[position + 1]! << 16) | (buffer[position + 2]! << 8) | buffer[position + 3]!;
+  const low =
+    (buffer[position + 4]! << 24) |
+    (buffer[position + 5]! << 16) |
+    (buffer[position + 6]! << 8) |
+    buffer[position + 7]!;
+  return high * two32 + (low >>> 0);
 }
 
 /** The int64 at `position`, or null where no number holds it exactly. */

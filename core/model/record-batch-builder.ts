@@ -60,6 +60,8 @@ export interface BatchBuildOptions {
   readonly logAppendTimeMs?: number;
   /** The offset range is kept when the cleaner removes records: default is the last record's delta. */
   readonly lastOffsetDelta?: number;
+  /** Base and max timestamp of a batch without records; default -1. The cleaner keeps the max timestamp that the batch had. */
+  readonly emptyTimestampMs?: number;
 }
 
 /** Kafka's batch length is an int32. */
@@ -219,8 +221,11 @@ export class RecordBatchBuilder {
     batch[batchAt.magic] = batchMagic;
     batch.writeInt16BE(attributes, batchAt.attributes);
     batch.writeInt32BE(lastOffsetDelta, batchAt.lastOffsetDelta);
-    writeInt64(batch, batchAt.baseTimestamp, this.count === 0 ? (this.deleteHorizonMs ?? -1) : this.baseTimestamp);
-    writeInt64(batch, batchAt.maxTimestamp, logAppendTimeMs ?? this.maxTimestamp);
+    const emptyTimestampMs = options.emptyTimestampMs ?? -1;
+    const baseTimestamp = this.count === 0 ? (this.deleteHorizonMs ?? emptyTimestampMs) : this.baseTimestamp;
+    const maxTimestamp = this.count === 0 ? emptyTimestampMs : this.maxTimestamp;
+    writeInt64(batch, batchAt.baseTimestamp, baseTimestamp);
+    writeInt64(batch, batchAt.maxTimestamp, logAppendTimeMs ?? maxTimestamp);
     writeInt64(batch, batchAt.producerId, options.producerId ?? -1);
     batch.writeInt16BE(options.producerEpoch ?? -1, batchAt.producerEpoch);
     batch.writeInt32BE(options.baseSequence ?? -1, batchAt.baseSequence);

@@ -304,6 +304,8 @@ describe("the builder", () => {
     expect([batch.sizeBytes, batch.lastOffset, batch.recordCount, batch.maxTimestamp]).toEqual([61, 44, 0, -1]);
     expect(batchDamage(batch.buffer, 0)).toBeNull();
     expect(readRecords(batch)).toEqual([]);
+    const later = new RecordBatchView(new RecordBatchBuilder().build({ lastOffsetDelta: 0, emptyTimestampMs: 33 }));
+    expect([later.baseTimestamp, later.maxTimestamp]).toEqual([33, 33]);
   });
 
   test("refuses our own mistakes", () => {
