@@ -1,6 +1,7 @@
 // Control records: markers inside a log that clients never see. The key names the type; the value is the type's message after its version
 // for transaction markers, and the message itself for those of the quorum. Decoded bytes are views of the input.
 import { ByteReader, ByteWriter, MalformedMessage } from "../base/index.ts";
+import { type ControlRecordType, controlKey, parseControlKey } from "../model/index.ts";
 import {
   decodeEndTxnMarker,
   decodeKRaftVersionRecord,
@@ -28,16 +29,6 @@ import {
   type VotersRecordInit,
 } from "./generated/data/control-record.ts";
 
-export const ControlRecordKey = {
-  Abort: 0,
-  Commit: 1,
-  LeaderChange: 2,
-  SnapshotHeader: 3,
-  SnapshotFooter: 4,
-  KRaftVersion: 5,
-  Voters: 6,
-} as const;
-
 export type ControlRecord =
   | { readonly type: "Abort" | "Commit"; readonly value: EndTxnMarker }
   | { readonly type: "LeaderChange"; readonly value: LeaderChangeMessage }
@@ -56,47 +47,40 @@ export type ControlRecordInit =
   | { readonly type: "KRaftVersion"; readonly value: KRaftVersionRecordInit }
   | { readonly type: "Voters"; readonly value: VotersRecordInit };
 
-/** The key's version, and that of a transaction marker. */
-const keyVersion = 0;
-
-/** The type number in a control record's key. Throws MalformedMessage. */
-export function readControlRecordKey(key: Buffer): number {
-  const reader = new ByteReader(key);
-  const version = reader.int16();
-  if (version < keyVersion) throw new MalformedMessage(`control record key version ${version}`);
-  return reader.int16();
-}
-
-export function writeControlRecordKey(type: ControlRecordInit["type"]): Buffer {
-  const writer = new ByteWriter(4);
-  writer.int16(keyVersion);
-  writer.int16(ControlRecordKey[type]);
-  return writer.finishContiguous();
-}
+const keyTypes = {
+  Abort: "abort",
+  Commit: "commit",
+  LeaderChange: "leaderChange",
+  SnapshotHeader: "snapshotHeader",
+  SnapshotFooter: "snapshotFooter",
+  KRaftVersion: "kraftVersion",
+  Voters: "kraftVoters",
+} as const satisfies Record<ControlRecordInit["type"], ControlRecordType>;
 
 /** Throws MalformedMessage. */
 export function decodeControlRecord(key: Buffer, value: Buffer): ControlRecord {
-  const type = readControlRecordKey(key);
+  const parsed = parseControlKey(key);
+  if (parsed === null) throw new MalformedMessage("control record key");
   const reader = new ByteReader(value);
-  switch (type) {
-    case ControlRecordKey.Abort:
-    case ControlRecordKey.Commit: {
+  switch (parsed.type) {
+    case "abort":
+    case "commit": {
       const version = reader.int16();
       if (version < 0) throw new MalformedMessage(`transaction marker version ${version}`);
-      return { type: type === ControlRecordKey.Abort ? "Abort" : "Commit", value: decodeEndTxnMarker(reader, 0) };
+      return { type: parsed.type === "abort" ? "Abort" : "Commit", value: decodeEndTxnMarker(reader, 0) };
     }
-    case ControlRecordKey.LeaderChange:
+    case "leaderChange":
       return { type: "LeaderChange", value: decodeLeaderChangeMessage(reader, versionWithin(value, 1)) };
-    case ControlRecordKey.SnapshotHeader:
+    case "snapshotHeader":
       return { type: "SnapshotHeader", value: decodeSnapshotHeaderRecord(reader, versionWithin(value, 0)) };
-    case ControlRecordKey.SnapshotFooter:
+    case "snapshotFooter":
       return { type: "SnapshotFooter", value: decodeSnapshotFooterRecord(reader, versionWithin(value, 0)) };
-    case ControlRecordKey.KRaftVersion:
+    case "kraftVersion":
       return { type: "KRaftVersion", value: decodeKRaftVersionRecord(reader, versionWithin(value, 0)) };
-    case ControlRecordKey.Voters:
+    case "kraftVoters":
       return { type: "Voters", value: decodeVotersRecord(reader, versionWithin(value, 0)) };
     default:
-      return { type: "Unknown", key: type };
+      return { type: "Unknown", key: parsed.typeId };
   }
 }
 
@@ -132,5 +116,5 @@ export function encodeControlRecord(record: ControlRecordInit): { readonly key: 
       encodeVotersRecord(writer, record.value, record.value.version);
       break;
   }
-  return { key: writeControlRecordKey(record.type), value: writer.finishContiguous() };
+  return { key: controlKey(keyTypes[record.type]), value: writer.finishContiguous() };
 }

@@ -27,4 +27,5 @@ export * from "./errors.ts";
 export * from "./frame.ts";
 export * from "./generated/index.ts";
 export * from "./murmur2.ts";
+export * from "./principal.ts";
 export * from "./record-registry.ts";

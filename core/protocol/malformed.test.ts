@@ -218,11 +218,17 @@ describe("hostile records", () => {
 
   test("control records of a later type are passed over; impossible ones refused", () => {
     expect(decodeControlRecord(Buffer.from("00000063", "hex"), Buffer.alloc(0))).toEqual({ type: "Unknown", key: 99 });
-    expect(() => decodeControlRecord(Buffer.from("ffff0001", "hex"), Buffer.alloc(6))).toThrow("key version -1");
+    expect(() => decodeControlRecord(Buffer.from("ffff0001", "hex"), Buffer.alloc(6))).toThrow("control record key");
     expect(() => decodeControlRecord(Buffer.from("00000001", "hex"), Buffer.from("0000", "hex"))).toThrow(
       MalformedMessage,
     );
     expect(() => decodeControlRecord(Buffer.from("00000006", "hex"), Buffer.from("fffe", "hex"))).toThrow("version -2");
+  });
+
+  test("a principal of a later version is refused", () => {
+    const bytes = protocol.writePrincipal({ type: "User", name: "alice", tokenAuthenticated: false });
+    bytes.writeInt16BE(1, 0);
+    expect(() => protocol.readPrincipal(bytes)).toThrow("principal version 1");
   });
 
   test("a subscription of a later version is read as the newest known; a negative one is refused", () => {

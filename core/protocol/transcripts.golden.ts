@@ -7,13 +7,18 @@ import {
   type Api,
   ApiKey,
   apis,
+  decodeEnvelopeRequest,
   decodeRequestHead,
   decodeResponseFrame,
   encodeRequestFrame,
   encodeResponseFrame,
+  readPrincipal,
+  writePrincipal,
 } from "./index.ts";
 
 interface Line {
+  readonly via: string;
+  readonly conn: number;
   readonly dir: string;
   readonly api: string;
   readonly key: number;
@@ -77,6 +82,41 @@ describe.skipIf(missingShared)("transcripts of Kafka's own", () => {
       if (line.dir === "resp") checkResponse(line);
       else if (!brokenClients.has(line.client ?? "")) checkRequest(line);
     }
+  });
+
+  test("what a broker forwards in an Envelope", () => {
+    const forwarded = new Map<string, { key: ApiKey; version: number; correlationId: number }>();
+    const answers: number[] = [];
+    for (const line of files.flatMap((file) => framesOf(file).map((one) => ({ ...one, file })))) {
+      if (line.api !== "Envelope") continue;
+      const id = `${line.file} ${line.via} ${line.conn} ${line.corr}`;
+      const frame = Buffer.from(line.hex, "hex").subarray(4);
+      if (line.dir === "req") {
+        const outer = decodeRequestHead(frame);
+        if ("unsupported" in outer) throw new Error("its version is served");
+        const envelope = decodeEnvelopeRequest(outer.reader, outer.version);
+        const principal = readPrincipal(envelope.requestPrincipal!);
+        expect(principal.type).toBe("User");
+        expect(writePrincipal(principal)).toEqual(envelope.requestPrincipal);
+        const head = decodeRequestHead(envelope.requestData);
+        if ("unsupported" in head) throw new Error("its version is served");
+        const request = head.api.decodeRequest(head.reader, head.version);
+        expect(head.reader.rest).toBe(0);
+        const again = Buffer.concat(encodeRequestFrame(head.api.key, head.version, head, request));
+        expect(again.subarray(4)).toEqual(envelope.requestData);
+        forwarded.set(id, { key: head.api.key, version: head.version, correlationId: head.correlationId });
+      } else {
+        const envelope = decodeResponseFrame(ApiKey.Envelope, line.version, frame);
+        answers.push(envelope.errorCode);
+        const inner = forwarded.get(id);
+        if (envelope.responseData === null || inner === undefined) continue;
+        const response = decodeResponseFrame(inner.key, inner.version, envelope.responseData);
+        const again = Buffer.concat(encodeResponseFrame(inner.key, inner.version, inner.correlationId, response));
+        expect(again.subarray(4)).toEqual(envelope.responseData);
+      }
+    }
+    expect(forwarded.size).toBeGreaterThan(100);
+    expect(answers.filter((code) => code === 0).length).toBeGreaterThan(100);
   });
 
   test("requests that Kafka closes the connection for are refused or told apart", () => {
