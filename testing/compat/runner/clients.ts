@@ -2,8 +2,18 @@
 import { client as franzGo } from "../franz-go/client.ts";
 import { client as java } from "../java/client.ts";
 import { client as kafkaGo } from "../kafka-go/client.ts";
+import { client as kafkajs } from "../kafkajs/client.ts";
 import { client as librdkafka } from "../librdkafka/client.ts";
+import { client as platformaticKafka } from "../platformatic-kafka/client.ts";
 import { client as sarama } from "../sarama/client.ts";
 import type { CompatClient } from "./client.ts";
 
-export const clients: readonly CompatClient[] = [java, librdkafka, franzGo, sarama, kafkaGo];
+export const clients: readonly CompatClient[] = [
+  java,
+  librdkafka,
+  franzGo,
+  sarama,
+  kafkaGo,
+  kafkajs,
+  platformaticKafka,
+];
