@@ -1,0 +1,147 @@
+// When a snapshot is due, writes it a batch a turn, and removes the snapshots and the part of the log that retention no longer keeps.
+// One snapshot at a time. The newest one is never removed.
+import type { Clock, Disk, Logger, Timers } from "../base/index.ts";
+import type { Offset } from "../model/index.ts";
+import type { MetadataRecordInit } from "../protocol/index.ts";
+import type { CommittedBatch, SnapshotId, SnapshotSource, Voter } from "./metadata-quorum.ts";
+import type { QuorumLog } from "./quorum-log.ts";
+import { snapshotFileName } from "./snapshot-id.ts";
+import { SnapshotWriter } from "./snapshot-writer.ts";
+
+export interface SnapshotLimits {
+  /** metadata.log.max.record.bytes.between.snapshots. */
+  readonly snapshotBytesMax: number;
+  /** metadata.log.max.snapshot.interval.ms; 0 turns the interval off. */
+  readonly snapshotIntervalMs: number;
+  /** metadata.max.retention.bytes: log and snapshots together; -1 is no bound. */
+  readonly retentionBytes: number;
+  /** metadata.max.retention.ms; -1 is no bound. */
+  readonly retentionMs: number;
+  readonly cleaningIntervalMs: number;
+}
+
+export const snapshotLimitsDefault: SnapshotLimits = {
+  snapshotBytesMax: 20 * 1024 * 1024,
+  snapshotIntervalMs: 60 * 60 * 1000,
+  retentionBytes: 100 * 1024 * 1024,
+  retentionMs: 7 * 24 * 60 * 60 * 1000,
+  cleaningIntervalMs: 60 * 1000,
+};
+
+interface KeeperPorts {
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly logger: Logger;
+  readonly log: QuorumLog;
+  readonly limits: SnapshotLimits;
+  readonly snapshotSource: SnapshotSource;
+}
+
+interface KeptSnapshot {
+  readonly id: SnapshotId;
+  readonly sizeBytes: number;
+  /** When its last record was written; the file's own time for those found at start. */
+  readonly lastContainedMs: number;
+}
+
+export class SnapshotKeeper {
+  private readonly ports: KeeperPorts;
+  private readonly quorum: { readonly kraftVersion: number; readonly voters: readonly Voter[] } | null;
+  private kept: KeptSnapshot[];
+  private bytesSinceSnapshot: number;
+  private lastSnapshotMs: number;
+  private writing: Promise<void> | null = null;
+  private stopped = false;
+
+  constructor(
+    ports: KeeperPorts,
+    loaded: { readonly snapshots: readonly SnapshotId[]; readonly bytesAfterSnapshot: number },
+    quorum: { readonly kraftVersion: number; readonly voters: readonly Voter[] } | null,
+  ) {
+    this.ports = ports;
+    this.quorum = quorum;
+    this.bytesSinceSnapshot = loaded.bytesAfterSnapshot;
+    this.lastSnapshotMs = ports.clock.monotonicMs();
+    this.kept = loaded.snapshots.map((id) => {
+      const status = ports.disk.status(`${ports.log.path}/${snapshotFileName(id)}`);
+      return { id, sizeBytes: status?.sizeBytes ?? 0, lastContainedMs: status?.modifiedMs ?? 0 };
+    });
+  }
+
+  onCommit(batches: readonly CommittedBatch[]): void {
+    for (const batch of batches) this.bytesSinceSnapshot += batch.sizeBytes;
+    const { clock, limits } = this.ports;
+    const isLarge = this.bytesSinceSnapshot >= limits.snapshotBytesMax;
+    const isLate =
+      limits.snapshotIntervalMs > 0 && clock.monotonicMs() - this.lastSnapshotMs >= limits.snapshotIntervalMs;
+    const last = batches.at(-1);
+    if ((isLarge || isLate) && last !== undefined) this.begin(last);
+  }
+
+  /** The state is taken now, with the last batch just committed; writing it takes as many turns as it needs. */
+  private begin(last: CommittedBatch): void {
+    if (this.writing !== null || this.stopped) return;
+    this.bytesSinceSnapshot = 0;
+    this.lastSnapshotMs = this.ports.clock.monotonicMs();
+    const id: SnapshotId = { endOffset: last.lastOffset + 1, epoch: last.epoch };
+    const records = this.ports.snapshotSource()[Symbol.iterator]();
+    this.writing = this.write(id, last.timestampMs, records)
+      .catch((error: unknown) => {
+        // The log still has everything: the next snapshot will be tried when it is due.
+        this.ports.logger.error({ snapshot: snapshotFileName(id), error: String(error) }, "cannot write the snapshot");
+      })
+      .finally(() => {
+        this.writing = null;
+      });
+  }
+
+  private async write(id: SnapshotId, lastContainedMs: number, records: Iterator<MetadataRecordInit>): Promise<void> {
+    const { clock, disk, log, timers } = this.ports;
+    const head = { id, lastContainedMs, nowMs: clock.wallMs(), quorum: this.quorum };
+    const writer = new SnapshotWriter(disk, log.path, head);
+    try {
+      while (writer.writeSome(records)) {
+        await new Promise<void>((resolve) => timers.atTurnEnd(resolve));
+        if (this.stopped) {
+          writer.abandon();
+          return;
+        }
+      }
+      await writer.finish();
+    } catch (error) {
+      writer.abandon();
+      throw error;
+    }
+    const status = disk.status(`${log.path}/${snapshotFileName(id)}`);
+    this.kept.push({ id, sizeBytes: status?.sizeBytes ?? 0, lastContainedMs });
+    this.clean();
+  }
+
+  /** Oldest first, while they are too old or all together too large; the log then begins at the oldest snapshot that stays. */
+  clean(): void {
+    const { clock, disk, limits, log, logger } = this.ports;
+    const nowMs = clock.wallMs();
+    while (this.kept.length > 1) {
+      const [oldest, next] = this.kept;
+      const isOld = limits.retentionMs >= 0 && nowMs - oldest!.lastContainedMs > limits.retentionMs;
+      const totalBytes = this.kept.reduce((sum, each) => sum + each.sizeBytes, log.sizeBytes);
+      const isLarge = limits.retentionBytes >= 0 && totalBytes > limits.retentionBytes;
+      if (!isOld && !isLarge) return;
+      try {
+        if (next!.id.endOffset > log.logStartOffset) log.deleteRecordsBefore(next!.id.endOffset as Offset);
+        disk.removeFile(`${log.path}/${snapshotFileName(oldest!.id)}`);
+        log.deleteOldSegments(nowMs);
+      } catch (error) {
+        logger.warn({ snapshot: snapshotFileName(oldest!.id), error: String(error) }, "cannot remove an old snapshot");
+        return;
+      }
+      this.kept.shift();
+    }
+  }
+
+  async close(): Promise<void> {
+    this.stopped = true;
+    await this.writing;
+  }
+}
