@@ -1,0 +1,12 @@
+// The Kafka client: producer, consumer, admin. Works with any Kafka cluster.
+export type { BrokerAddress } from "./connection/addresses.ts";
+export type { AuthenticationSession, Authenticator } from "./connection/broker-connection.ts";
+export type { ClientPorts } from "./connection/context.ts";
+export type { BrokerInfo, PartitionInfo, TopicInfo } from "./connection/metadata.ts";
+export type { ClientOptions } from "./connection/options.ts";
+export { type ClientErrorCode, KafkaError, type Recovery } from "./errors.ts";
+export { SendListError } from "./producer/calls.ts";
+export type { Acks, ProducerOptions } from "./producer/options.ts";
+export type { Partitioner } from "./producer/partitioner.ts";
+export { type CloseOptions, Producer } from "./producer/producer.ts";
+export type { Bytes, HeadersInput, ProducerRecord, RecordMetadata, TopicPartitionInput } from "./records.ts";
