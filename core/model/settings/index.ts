@@ -1,4 +1,5 @@
 // Kafka's settings: declared, parsed, resolved. The package @blumfeld/core/model/settings.
+export * from "./acted-on.ts";
 export * from "./broker-settings.ts";
 export * from "./definition.ts";
 export * from "./definitions.ts";

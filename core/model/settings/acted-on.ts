@@ -1,0 +1,149 @@
+// Which settings Blumfeld acts on. A setting that is accepted and not acted on says why; docs/configuration.md and `blum config describe`
+// show it. Some will never have an effect: what they steer (a thread pool, JMX) does not exist here.
+// A test holds this table to the code: a name below must be read somewhere.
+
+export type ActedOn =
+  | { readonly kind: "yes" }
+  /** What it steers does not exist here, and nothing is missing for it. */
+  | { readonly kind: "needless"; readonly why: string }
+  /** What it steers is yet to come. */
+  | { readonly kind: "not-yet"; readonly why: string };
+
+const yes: ActedOn = { kind: "yes" };
+
+const nodeNames: readonly string[] = [
+  "advertised.listeners",
+  "auto.create.topics.enable",
+  "broker.id",
+  "broker.rack",
+  "connections.max.idle.ms",
+  "controller.listener.names",
+  "controller.quorum.bootstrap.servers",
+  "controller.quorum.voters",
+  "default.replication.factor",
+  "fetch.max.bytes",
+  "inter.broker.listener.name",
+  "listener.security.protocol.map",
+  "listeners",
+  "log.dir",
+  "log.dirs",
+  "max.connection.creation.rate",
+  "max.connections",
+  "max.connections.per.ip",
+  "max.connections.per.ip.overrides",
+  "max.incremental.fetch.session.cache.slots",
+  "metadata.log.dir",
+  "node.id",
+  "num.partitions",
+  "process.roles",
+  "producer.id.expiration.ms",
+  "security.inter.broker.protocol",
+  "socket.request.max.bytes",
+  "unstable.api.versions.enable",
+];
+
+/** Broker-wide forms of what topics may override; acted on wherever the topic's is. */
+const logNames: readonly string[] = [
+  "compression.gzip.level",
+  "compression.lz4.level",
+  "compression.type",
+  "compression.zstd.level",
+  "log.cleaner.delete.retention.ms",
+  "log.cleaner.max.compaction.lag.ms",
+  "log.cleaner.min.cleanable.ratio",
+  "log.cleaner.min.compaction.lag.ms",
+  "log.cleanup.policy",
+  "log.flush.interval.messages",
+  "log.flush.interval.ms",
+  "log.flush.scheduler.interval.ms",
+  "log.index.interval.bytes",
+  "log.index.size.max.bytes",
+  "log.message.timestamp.after.max.ms",
+  "log.message.timestamp.before.max.ms",
+  "log.message.timestamp.type",
+  "log.retention.bytes",
+  "log.retention.hours",
+  "log.retention.minutes",
+  "log.retention.ms",
+  "log.roll.hours",
+  "log.roll.jitter.hours",
+  "log.roll.jitter.ms",
+  "log.roll.ms",
+  "log.segment.bytes",
+  "log.segment.delete.delay.ms",
+  "message.max.bytes",
+  "min.insync.replicas",
+  "unclean.leader.election.enable",
+];
+
+const topicNames: readonly string[] = [
+  "cleanup.policy",
+  "delete.retention.ms",
+  "file.delete.delay.ms",
+  "flush.messages",
+  "flush.ms",
+  "index.interval.bytes",
+  "max.compaction.lag.ms",
+  "max.message.bytes",
+  "message.timestamp.after.max.ms",
+  "message.timestamp.before.max.ms",
+  "message.timestamp.type",
+  "min.cleanable.dirty.ratio",
+  "min.compaction.lag.ms",
+  "retention.bytes",
+  "retention.ms",
+  "segment.bytes",
+  "segment.index.bytes",
+  "segment.jitter.ms",
+  "segment.ms",
+];
+
+const actedOnNames: ReadonlySet<string> = new Set([...nodeNames, ...logNames, ...topicNames]);
+
+/** Why not, by the beginning of the name; the first that fits counts. */
+const reasons: readonly (readonly [pattern: RegExp, reason: ActedOn])[] = [
+  [/^(ssl|listener\.name\..*ssl)\./, { kind: "not-yet", why: "listeners are plain so far" }],
+  [/^sasl\./, { kind: "not-yet", why: "clients are not authenticated so far" }],
+  [
+    /^(delegation|principal|security|connection\.failed|connections\.max\.reauth)/,
+    { kind: "not-yet", why: "clients are not authenticated so far" },
+  ],
+  [/^authorizer/, { kind: "not-yet", why: "everybody may do everything so far" }],
+  [
+    /^(remote\.|.*local\.retention|follower\.fetch\.last\.tiered|.*remote\.storage)/,
+    { kind: "not-yet", why: "there is no tiered storage so far" },
+  ],
+  [/threads|thread\.pool/, { kind: "needless", why: "a node works in one thread" }],
+  [
+    /purgatory|^queued\.max\.requests$/,
+    { kind: "needless", why: "waiting requests need no purge and no queue between threads" },
+  ],
+  [
+    /^(metric|metrics|kafka\.metrics|auto\.include\.jmx)/,
+    { kind: "needless", why: "metrics are read over HTTP (blum start --metrics)" },
+  ],
+  [/preallocate$/, { kind: "needless", why: "files are not allocated ahead" }],
+  [/\.class(\.name|\.path)?$|^config\.providers$/, { kind: "needless", why: "it names a Java class" }],
+  [
+    /^(replica|replication|num\.replica|alter\.log\.dirs|leader\.|follower\.|auto\.leader|controlled\.shutdown|broker\.heartbeat|broker\.session|inter\.broker|controller\.socket|initial\.broker)/,
+    { kind: "not-yet", why: "a cluster has one node so far" },
+  ],
+  [/^controller\.quorum/, { kind: "not-yet", why: "the quorum has one voter so far" }],
+  [/^group\.share|^share\./, { kind: "not-yet", why: "there are no share groups so far" }],
+  [/^(group\.)?streams\./, { kind: "not-yet", why: "there are no streams groups so far" }],
+  [/quota/, { kind: "not-yet", why: "quotas are not enforced so far" }],
+  [/cordoned/, { kind: "not-yet", why: "log directories cannot be cordoned so far" }],
+  [/^telemetry/, { kind: "not-yet", why: "clients' metrics are not taken so far" }],
+];
+
+const unexplained: ActedOn = { kind: "not-yet", why: "it is accepted and has no effect so far" };
+
+export function actedOn(name: string): ActedOn {
+  if (actedOnNames.has(name)) return yes;
+  return reasons.find(([pattern]) => pattern.test(name))?.[1] ?? unexplained;
+}
+
+/** For the test that holds the table to the code. */
+export function namesActedOn(): ReadonlySet<string> {
+  return actedOnNames;
+}
