@@ -1,0 +1,5 @@
+export * from "./partition.ts";
+export * from "./partition-manager.ts";
+export * from "./waiting.ts";
+export * from "./write-pace.ts";
+export * from "./write-turn.ts";

@@ -1,0 +1,182 @@
+// The partitions of this broker. Acts on metadata: opens and deletes logs, takes up and lays down leadership, passes topic settings on.
+// Decides nothing by itself: what the image says, it does; what it cannot do (a disk that fails), requests learn as KAFKA_STORAGE_ERROR.
+import { type Clock, DiskError, type Logger, type Timers, type Uuid } from "@blumfeld/core/base";
+import type { MetadataDelta, MetadataImage, TopicImage } from "@blumfeld/core/controller";
+import type { LogManager, PartitionLog } from "@blumfeld/core/log";
+import { partitionIndexOf, type TopicPartition } from "@blumfeld/core/model";
+import { Partition, type PartitionHost } from "./partition.ts";
+import type { WritePace } from "./write-pace.ts";
+import { WriteTurn } from "./write-turn.ts";
+
+/** Told about one topic's partitions on this broker: how coordinators learn which shards are theirs. */
+export interface PartitionObserver {
+  /** This broker leads the partition, since just now or in a new epoch. Its log is open. */
+  onLeader(partition: Partition): void;
+  /** No longer; also when the partition was deleted. */
+  onResigned(partition: Partition): void;
+  /** After the write turn, before appends are answered. */
+  onHighWatermark(partition: Partition): void;
+}
+
+export interface PartitionManagerParts {
+  readonly nodeId: number;
+  readonly logManager: LogManager;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly logger: Logger;
+}
+
+export class PartitionManager implements PartitionHost {
+  readonly nodeId: number;
+  readonly writeTurn: WriteTurn;
+  private readonly parts: PartitionManagerParts;
+  private readonly byTopic = new Map<string, (Partition | undefined)[]>();
+  private readonly byTopicId = new Map<Uuid, (Partition | undefined)[]>();
+  private readonly observers = new Map<string, PartitionObserver[]>();
+
+  constructor(parts: PartitionManagerParts) {
+    this.parts = parts;
+    this.nodeId = parts.nodeId;
+    this.writeTurn = new WriteTurn({
+      clock: parts.clock,
+      timers: parts.timers,
+      logger: parts.logger,
+      onHighWatermark: (partition) => this.onHighWatermark(partition),
+    });
+  }
+
+  /** Null where this broker has no replica of it. */
+  get(topic: string, index: number): Partition | null {
+    return this.byTopic.get(topic)?.[index] ?? null;
+  }
+
+  getById(topicId: Uuid, index: number): Partition | null {
+    return this.byTopicId.get(topicId)?.[index] ?? null;
+  }
+
+  *all(): IterableIterator<Partition> {
+    for (const partitions of this.byTopic.values()) {
+      for (const partition of partitions) if (partition !== undefined) yield partition;
+    }
+  }
+
+  /** The observer hears at once of the partitions that are led here already. */
+  observe(topic: string, observer: PartitionObserver): void {
+    const observers = this.observers.get(topic) ?? [];
+    observers.push(observer);
+    this.observers.set(topic, observers);
+    for (const partition of this.byTopic.get(topic) ?? []) if (partition?.isLeader) observer.onLeader(partition);
+  }
+
+  markDirty(partition: Partition): void {
+    this.writeTurn.markDirty(partition);
+  }
+
+  paceOf(directory: string): WritePace {
+    return this.writeTurn.paceOf(directory);
+  }
+
+  private onHighWatermark(partition: Partition): void {
+    const observers = this.observers.get(partition.topic);
+    if (observers !== undefined) for (const observer of observers) observer.onHighWatermark(partition);
+  }
+
+  // --- metadata --------------------------------------------------------------------------------
+
+  onImage(delta: MetadataDelta, image: MetadataImage): void {
+    if (delta.isWhole) {
+      this.applyWhole(image);
+      return;
+    }
+    for (const topic of delta.removedTopics) this.removeTopic(topic.name, topic.id);
+    for (const change of delta.changedTopics.values()) {
+      for (const index of change.partitions) this.applyPartition(change.topic, index);
+    }
+  }
+
+  private applyWhole(image: MetadataImage): void {
+    for (const [name, partitions] of [...this.byTopic]) {
+      const id = partitions.find((partition) => partition !== undefined)?.topicId;
+      if (id !== undefined && image.topics.get(name)?.id !== id) this.removeTopic(name, id);
+    }
+    for (const topic of image.topics.byName.values()) {
+      for (let index = 0; index < topic.partitions.length; index++) this.applyPartition(topic, index);
+    }
+  }
+
+  private applyPartition(topic: TopicImage, index: number): void {
+    const image = topic.partitions[index];
+    if (image === undefined) return;
+    let partition = this.byTopicId.get(topic.id)?.[index];
+    if (!image.replicas.includes(this.nodeId)) {
+      if (partition !== undefined) this.removePartition(partition, true);
+      return;
+    }
+    if (partition === undefined) partition = this.addPartition(topic, index);
+    const change = partition.apply(image);
+    if (change === "same") return;
+    for (const observer of this.observers.get(topic.name) ?? []) {
+      if (change === "leader") observer.onLeader(partition);
+      else observer.onResigned(partition);
+    }
+  }
+
+  private addPartition(topic: TopicImage, index: number): Partition {
+    // A topic of this name with another id was removed before: its delta named it.
+    const log = this.openLog({ topic: topic.name, partition: partitionIndexOf(index) }, topic.id);
+    const partition = new Partition(this, topic.name, topic.id, index, log);
+    let partitions = this.byTopicId.get(topic.id);
+    if (partitions === undefined) {
+      partitions = [];
+      this.byTopicId.set(topic.id, partitions);
+      this.byTopic.set(topic.name, partitions);
+    }
+    partitions[index] = partition;
+    return partition;
+  }
+
+  private openLog(topicPartition: TopicPartition, topicId: Uuid): PartitionLog | null {
+    try {
+      return this.parts.logManager.getOrCreate(topicPartition, { topicId });
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error;
+      this.parts.logger.error(
+        { topic: topicPartition.topic, partition: topicPartition.partition, code: error.code },
+        `the log cannot be opened: ${error.message}`,
+      );
+      return null;
+    }
+  }
+
+  private removeTopic(name: string, id: Uuid): void {
+    for (const partition of this.byTopicId.get(id) ?? [])
+      if (partition !== undefined) this.removePartition(partition, true);
+    this.byTopicId.delete(id);
+    if (this.byTopic.get(name)?.every((partition) => partition === undefined) ?? false) this.byTopic.delete(name);
+  }
+
+  private removePartition(partition: Partition, deleteLog: boolean): void {
+    const wasLeader = partition.isLeader;
+    const partitions = this.byTopicId.get(partition.topicId);
+    if (partitions !== undefined) partitions[partition.index] = undefined;
+    partition.retire();
+    if (wasLeader) for (const observer of this.observers.get(partition.topic) ?? []) observer.onResigned(partition);
+    if (!deleteLog || partition.log === null) return;
+    partition.log = null;
+    try {
+      this.parts.logManager.delete({ topic: partition.topic, partition: partitionIndexOf(partition.index) });
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error;
+      this.parts.logger.error(
+        { partition: partition.name, code: error.code },
+        `the log cannot be deleted: ${error.message}`,
+      );
+    }
+  }
+
+  /** Before the logs are closed: everything appended is written, everybody who waits is told. */
+  async close(): Promise<void> {
+    await this.writeTurn.drain();
+    for (const partition of this.all()) partition.retire();
+  }
+}

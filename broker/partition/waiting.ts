@@ -1,0 +1,15 @@
+// Those who wait for a partition: an append for its write or its commit, a fetch for more to read. Small objects in lists of the partition.
+
+/** One partition's part of a produce request. */
+export interface WaitingAppend {
+  /** The high watermark has to reach it; 0 where the write alone is waited for. */
+  readonly requiredOffset: number;
+  /** Once: written and, where asked for, committed (0), or why not. */
+  onAppendDone(errorCode: number): void;
+}
+
+/** A fetch that had too little to read. */
+export interface WaitingFetch {
+  /** The partition has more to read, or is no longer this broker's to read from. */
+  onReadable(): void;
+}
