@@ -21,7 +21,9 @@ export interface LogRecord {
 const noHeaders: readonly RecordHeader[] = [];
 
 /** The headers of the record that the cursor stands at; it has checked them. Shares one empty array between records without. */
-export function cursorHeaders(cursor: RecordCursor): readonly RecordHeader[] {
+export function cursorHeaders(
+  cursor: Pick<RecordCursor, "buffer" | "headersPosition" | "headerCount">,
+): readonly RecordHeader[] {
   if (cursor.headerCount === 0) return noHeaders;
   const { buffer } = cursor;
   const headers: RecordHeader[] = [];
