@@ -65,7 +65,9 @@ export function describeTopicSetting(
   const own = checked === null || "message" in checked ? null : checked.text;
   const synonyms: SettingSynonym[] = own === null ? [] : [{ name, value: own, source: settingSource.topic }];
   const strongest = topicSynonyms[name]?.[0];
-  if (strongest !== undefined) synonyms.push(...broker.synonymsOf(strongest.name));
+  // Kafka names the one broker setting here, and not its coarser forms (hours, minutes).
+  if (strongest !== undefined)
+    synonyms.push(...broker.synonymsOf(strongest.name).filter((one) => one.name === strongest.name));
   const text = own ?? inherited(broker, name as TopicSettingName).text;
   const source = synonyms[0]?.source ?? settingSource.default;
   return { name, value: text, source, isSensitive: false, isReadOnly: false, type: definition.type, synonyms };
