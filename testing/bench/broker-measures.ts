@@ -155,7 +155,7 @@ function memoryAfterWork(): Measure {
 function manyPartitions(): Measure {
   return {
     name: "partitions",
-    title: "10,000 partitions created at once",
+    title: "10,000 partitions created, in ten topics",
     figures: [
       { name: "created in", unit: "s", better: "lower", bound: 5 },
       { name: "RSS", unit: "MB", better: "lower", bound: 300 },
@@ -163,7 +163,8 @@ function manyPartitions(): Measure {
     ],
     async run(subject) {
       const startedMs = performance.now();
-      await createTopic(subject.target, `bench-many-${topicNumber++}`, 10_000);
+      // Ten topics: Kafka refuses an operation of more than 10,000 metadata records, which a topic with 10,000 partitions is.
+      for (let i = 0; i < 10; i++) await createTopic(subject.target, `bench-many-${topicNumber++}`, 1000);
       const seconds = (performance.now() - startedMs) / 1000;
       return [seconds, residentMegabytes(subject.broker.pid), openFileCount(subject.broker.pid)];
     },

@@ -69,15 +69,22 @@ export async function createTopic(
 ): Promise<void> {
   const error = (await once(target, createTopicFrame(topic, partitionCount, configs))).readInt16BE(topicErrorAt(topic));
   if (error !== 0) throw new Error(`creating ${topic}: error ${error}`);
-  // The answer to a fetch tells when the broker has taken its partitions over.
-  for (let attempt = 0; attempt < 200; attempt++) {
-    const head = await once(target, fetchFrameNow(topic, partitionCount - 1));
-    const fetched = readFetchAnswer(head, topic).error;
-    if (fetched === 0) return;
-    if (!leaderNotThere.has(fetched)) throw new Error(`fetching from ${topic}: error ${fetched}`);
+  // The answer to a fetch tells when the broker has taken a partition over; of very many the first and the last speak for the others.
+  const watched =
+    partitionCount <= watchedPartitionCountMax ? [...Array(partitionCount).keys()] : [0, partitionCount - 1];
+  for (const partition of watched) await untilLed(target, topic, partition);
+}
+
+const watchedPartitionCountMax = 16;
+
+async function untilLed(target: Target, topic: string, partition: number): Promise<void> {
+  for (let attempt = 0; attempt < 500; attempt++) {
+    const { error } = readFetchAnswer(await once(target, fetchFrameNow(topic, partition)), topic);
+    if (error === 0) return;
+    if (!leaderNotThere.has(error)) throw new Error(`fetching from ${topic}-${partition}: error ${error}`);
     await new Promise((wake) => setTimeout(wake, 20));
   }
-  throw new Error(`${topic} has no leader`);
+  throw new Error(`${topic}-${partition} has no leader`);
 }
 
 function fetchFrameNow(topic: string, partition: number): Buffer {
