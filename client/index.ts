@@ -4,6 +4,16 @@ export type { AuthenticationSession, Authenticator } from "./connection/broker-c
 export type { ClientPorts } from "./connection/context.ts";
 export type { BrokerInfo, PartitionInfo, TopicInfo } from "./connection/metadata.ts";
 export type { ClientOptions } from "./connection/options.ts";
+export {
+  type Assignment,
+  Consumer,
+  type OffsetAndTimestamp,
+  type PartitionOffset,
+  type ReadOptions,
+  type StartAt,
+} from "./consumer/consumer.ts";
+export { BatchIterator, Message, MessageBatch, type PartitionProgress } from "./consumer/message.ts";
+export type { AutoOffsetReset, ConsumerOptions, IsolationLevel } from "./consumer/options.ts";
 export { type ClientErrorCode, KafkaError, type Recovery } from "./errors.ts";
 export { SendListError } from "./producer/calls.ts";
 export type { Acks, ProducerOptions } from "./producer/options.ts";
