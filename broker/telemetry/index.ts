@@ -1,0 +1,2 @@
+export * from "./client-telemetry.ts";
+export * from "./subscription.ts";
