@@ -130,14 +130,14 @@ func take(topic string, want map[int32]int, at kgo.Offset, opts ...kgo.Opt) (map
 
 func read(topic *compat.Topic, opts ...kgo.Opt) error {
 	want := map[int32]int{}
-	for p := range spec.Partitions {
+	for p := range topic.Partitions {
 		want[p] = len(topic.Of(p))
 	}
 	got, err := take(topic.Name, want, kgo.NewOffset().AtStart(), opts...)
 	if err != nil {
 		return err
 	}
-	for p := range spec.Partitions {
+	for p := range topic.Partitions {
 		if err := topic.Compare(p, got[p], compat.Lossy{}); err != nil {
 			return err
 		}
@@ -152,7 +152,7 @@ func main() {
 		topic := &spec.Topics[i]
 		if phase == "check" {
 			compat.Check("write "+topic.Name, func() error {
-				return compat.First(create(topic.Name, spec.Partitions, nil), write(topic))
+				return compat.First(create(topic.Name, topic.Partitions, nil), write(topic))
 			})
 		}
 		compat.Check("read "+topic.Name, func() error { return read(topic) })
@@ -187,7 +187,7 @@ func checks() {
 
 func atVersion(name string, versions *kversion.Versions) error {
 	fixture := spec.Topics[0]
-	topic := &compat.Topic{Name: "franz-go-version-" + name + spec.Tag, Codec: "gzip", Timestamps: true, Records: fixture.Records[2:]}
+	topic := &compat.Topic{Name: "franz-go-version-" + name + spec.Tag, Codec: "gzip", Partitions: fixture.Partitions, Timestamps: true, Records: fixture.Records[2:]}
 	next := map[int32]int64{}
 	topic.Records = append([]compat.Record(nil), topic.Records...)
 	for i := range topic.Records {
@@ -196,7 +196,7 @@ func atVersion(name string, versions *kversion.Versions) error {
 		next[p]++
 	}
 	return compat.First(
-		create(topic.Name, spec.Partitions, nil),
+		create(topic.Name, topic.Partitions, nil),
 		write(topic, kgo.MaxVersions(versions)),
 		read(topic, kgo.MaxVersions(versions)),
 	)

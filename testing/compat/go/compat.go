@@ -31,23 +31,22 @@ type Record struct {
 type Topic struct {
 	Name       string
 	Codec      string
+	Partitions int32
 	Timestamps bool
 	Records    []Record
 }
 
 // Spec is what the runner hands over.
 type Spec struct {
-	Bootstrap  string
-	Tag        string
-	Partitions int32
-	Topics     []Topic
+	Bootstrap string
+	Tag       string
+	Topics    []Topic
 }
 
 type jsonSpec struct {
-	Bootstrap  string
-	Tag        string
-	Partitions int32
-	Records    []struct {
+	Bootstrap string
+	Tag       string
+	Records   []struct {
 		Partition    int32
 		Timestamp    int64
 		Key          *[]byte
@@ -58,6 +57,7 @@ type jsonSpec struct {
 	Topics []struct {
 		Name       string
 		Codec      string
+		Partitions int32
 		Timestamps bool
 		Records    []int
 	}
@@ -100,14 +100,15 @@ func Load() (phase string, spec *Spec) {
 	if err := json.Unmarshal(text, &raw); err != nil {
 		panic(err)
 	}
-	spec = &Spec{Bootstrap: raw.Bootstrap, Tag: raw.Tag, Partitions: raw.Partitions}
+	spec = &Spec{Bootstrap: raw.Bootstrap, Tag: raw.Tag}
 	for _, t := range raw.Topics {
-		topic := Topic{Name: t.Name, Codec: t.Codec, Timestamps: t.Timestamps}
+		topic := Topic{Name: t.Name, Codec: t.Codec, Partitions: t.Partitions, Timestamps: t.Timestamps}
 		next := map[int32]int64{}
 		for _, index := range t.Records {
 			r := raw.Records[index]
-			record := Record{Partition: r.Partition, Offset: next[r.Partition], Timestamp: r.Timestamp, Key: present(r.Key), Value: present(r.Value)}
-			next[r.Partition]++
+			partition := r.Partition % t.Partitions
+			record := Record{Partition: partition, Offset: next[partition], Timestamp: r.Timestamp, Key: present(r.Key), Value: present(r.Value)}
+			next[partition]++
 			if r.ValueIsTopic {
 				record.Value = []byte(t.Name)
 			}

@@ -28,17 +28,20 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
 /** The specification that the runner hands over, and the records every client writes and reads. */
 final class Fixture {
     record Item(int partition, long timestamp, byte[] key, byte[] value, boolean valueIsTopic, List<Header> headers) {
+        Item in(int partitions) {
+            return new Item(partition % partitions, timestamp, key, value, valueIsTopic, headers);
+        }
+
         byte[] valueOf(String topic) {
             return valueIsTopic ? topic.getBytes(StandardCharsets.UTF_8) : value;
         }
     }
 
-    record Topic(String name, String codec, boolean timestamps, List<Item> items) {}
+    record Topic(String name, String codec, int partitions, boolean timestamps, List<Item> items) {}
 
     final String bootstrap;
     final String dataDir;
     final String tag;
-    final int partitions;
     final List<Topic> topics = new ArrayList<>();
 
     Fixture(String file) throws Exception {
@@ -46,7 +49,6 @@ final class Fixture {
         bootstrap = root.get("bootstrap").asText();
         dataDir = root.get("dataDir").isNull() ? null : root.get("dataDir").asText();
         tag = root.get("tag").asText();
-        partitions = root.get("partitions").asInt();
         List<Item> items = new ArrayList<>();
         for (JsonNode r : root.get("records")) {
             List<Header> headers = new ArrayList<>();
@@ -55,8 +57,9 @@ final class Fixture {
         }
         for (JsonNode t : root.get("topics")) {
             List<Item> chosen = new ArrayList<>();
-            for (JsonNode index : t.get("records")) chosen.add(items.get(index.asInt()));
-            topics.add(new Topic(t.get("name").asText(), t.get("codec").asText(), t.get("timestamps").asBoolean(), chosen));
+            int partitions = t.get("partitions").asInt();
+            for (JsonNode index : t.get("records")) chosen.add(items.get(index.asInt()).in(partitions));
+            topics.add(new Topic(t.get("name").asText(), t.get("codec").asText(), partitions, t.get("timestamps").asBoolean(), chosen));
         }
     }
 
@@ -89,7 +92,7 @@ final class Fixture {
 
     void create(Admin admin) throws Exception {
         List<NewTopic> wanted = new ArrayList<>();
-        for (Topic topic : topics) wanted.add(new NewTopic(topic.name(), partitions, (short) 1));
+        for (Topic topic : topics) wanted.add(new NewTopic(topic.name(), topic.partitions(), (short) 1));
         create(admin, wanted);
     }
 
@@ -124,7 +127,7 @@ final class Fixture {
 
     void read(Topic topic, KafkaConsumer<byte[], byte[]> consumer) {
         List<TopicPartition> assigned = new ArrayList<>();
-        for (int p = 0; p < partitions; p++) assigned.add(new TopicPartition(topic.name(), p));
+        for (int p = 0; p < topic.partitions(); p++) assigned.add(new TopicPartition(topic.name(), p));
         consumer.assign(assigned);
         consumer.seekToBeginning(assigned);
         Map<TopicPartition, List<ConsumerRecord<byte[], byte[]>>> got = take(consumer, assigned);

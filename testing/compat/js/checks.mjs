@@ -10,7 +10,8 @@ export function load() {
   const topics = raw.topics.map((topic) => {
     const next = new Map();
     const records = topic.records.map((index) => {
-      const { partition, timestamp, key, value, valueIsTopic, headers } = raw.records[index];
+      const { timestamp, key, value, valueIsTopic, headers, ...record } = raw.records[index];
+      const partition = record.partition % topic.partitions;
       const offset = next.get(partition) ?? 0;
       next.set(partition, offset + 1);
       return {
@@ -50,8 +51,8 @@ export function byName(headers) {
 }
 
 /** Compares what was read with a topic's records; `got` is in the order of its offsets within each partition. */
-export function compare(topic, partitions, got, { headersByName }) {
-  for (let partition = 0; partition < partitions; partition++) {
+export function compare(topic, got, { headersByName }) {
+  for (let partition = 0; partition < topic.partitions; partition++) {
     const wanted = topic.records.filter((record) => record.partition === partition);
     const read = got.filter((record) => record.partition === partition);
     same(`records of partition ${partition}`, wanted.length, read.length);

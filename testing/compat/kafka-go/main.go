@@ -68,7 +68,7 @@ func optional(b []byte) kafka.Bytes {
 func write(topic *compat.Topic) error {
 	ctx, cancel := within()
 	defer cancel()
-	for p := range spec.Partitions {
+	for p := range topic.Partitions {
 		var records []kafka.Record
 		for _, r := range topic.Of(p) {
 			record := kafka.Record{Time: time.UnixMilli(r.Timestamp), Key: optional(r.Key), Value: optional(r.Value)}
@@ -145,7 +145,7 @@ func take(topic string, partition int32, offset int64, n int) ([]compat.Record, 
 }
 
 func read(topic *compat.Topic) error {
-	for p := range spec.Partitions {
+	for p := range topic.Partitions {
 		got, err := take(topic.Name, p, 0, len(topic.Of(p)))
 		if err != nil {
 			return err
@@ -168,7 +168,7 @@ func main() {
 	for i := range spec.Topics {
 		topic := &spec.Topics[i]
 		if phase == "check" {
-			compat.Check("write "+topic.Name, func() error { return compat.First(create(topic.Name, int(spec.Partitions)), write(topic)) })
+			compat.Check("write "+topic.Name, func() error { return compat.First(create(topic.Name, int(topic.Partitions)), write(topic)) })
 		}
 		compat.Check("read "+topic.Name, func() error { return read(topic) })
 	}

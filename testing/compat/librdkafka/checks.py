@@ -13,8 +13,8 @@ class Record:
 
 
 class Topic:
-    def __init__(self, name, codec, timestamps, records):
-        self.name, self.codec, self.timestamps, self.records = name, codec, timestamps, records
+    def __init__(self, name, codec, partitions, timestamps, records):
+        self.name, self.codec, self.partitions, self.timestamps, self.records = name, codec, partitions, timestamps, records
 
     def of(self, partition):
         return [r for r in self.records if r.partition == partition]
@@ -36,19 +36,19 @@ class Spec:
     def __init__(self, file):
         with open(file) as f:
             raw = json.load(f)
-        self.bootstrap, self.tag, self.partitions = raw["bootstrap"], raw["tag"], raw["partitions"]
+        self.bootstrap, self.tag = raw["bootstrap"], raw["tag"]
         self.topics = []
         for t in raw["topics"]:
             records, following = [], {}
             for index in t["records"]:
                 r = raw["records"][index]
-                partition = r["partition"]
+                partition = r["partition"] % t["partitions"]
                 offset = following.get(partition, 0)
                 following[partition] = offset + 1
                 value = t["name"].encode() if r.get("valueIsTopic") else decoded(r["value"])
                 headers = [(name, decoded(text)) for name, text in r["headers"]]
                 records.append(Record(partition, offset, r["timestamp"], decoded(r["key"]), value, headers))
-            self.topics.append(Topic(t["name"], t["codec"], t["timestamps"], records))
+            self.topics.append(Topic(t["name"], t["codec"], t["partitions"], t["timestamps"], records))
 
 
 def decoded(text):

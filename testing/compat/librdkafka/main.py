@@ -75,18 +75,18 @@ def take(c, counts):
 
 
 def write(topic):
-    create(topic.name, spec.partitions)
+    create(topic.name, topic.partitions)
     p = producer(compression_type=topic.codec)
     messages = send(p, [(topic.name, r.partition, {"key": r.key, "value": r.value, "timestamp": r.timestamp, "headers": r.headers or None}) for r in topic.records])
     same("delivered", len(topic.records), len(messages))
-    for partition in range(spec.partitions):
+    for partition in range(topic.partitions):
         offsets = [m.offset() for m in messages if m.partition() == partition]
         same("offsets", list(range(len(topic.of(partition)))), offsets)
 
 
 def read_all(topics):
     """Reads all topics through one assignment; what is missing at the deadline shows when each is compared."""
-    got = {(t.name, p): [] for t in topics for p in range(spec.partitions)}
+    got = {(t.name, p): [] for t in topics for p in range(t.partitions)}
     wanted = sum(len(t.records) for t in topics)
     c = consumer()
     c.assign([TopicPartition(name, p, OFFSET_BEGINNING) for name, p in got])
@@ -103,7 +103,7 @@ def read_all(topics):
 
 
 def compare(topic, got):
-    for p in range(spec.partitions):
+    for p in range(topic.partitions):
         topic.compare(p, got[topic.name, p])
 
 

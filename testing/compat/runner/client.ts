@@ -15,7 +15,6 @@ export type Specification = {
   dataDir: string | null;
   /** Ends the names of topics and groups, so that runs against one broker do not meet. */
   tag: string;
-  partitions: number;
   records: readonly FixtureRecord[];
   topics: readonly FixtureTopic[];
 };
@@ -29,6 +28,8 @@ export type CompatClient = {
   readonly codecs: readonly string[];
   /** Records that its interface cannot write. */
   readonly omits: readonly RecordTrait[];
+  /** Partitions of the topics it writes, where it cannot choose: a client without an admin interface gets one. */
+  readonly partitions?: number;
   /** Whether its interface can set a record's timestamp. */
   readonly timestamps: boolean;
   readonly phases: readonly Phase[];

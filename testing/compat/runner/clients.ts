@@ -3,6 +3,7 @@ import { client as franzGo } from "../franz-go/client.ts";
 import { client as java } from "../java/client.ts";
 import { client as kafkaGo } from "../kafka-go/client.ts";
 import { client as kafkajs } from "../kafkajs/client.ts";
+import { client as kcat } from "../kcat/client.ts";
 import { client as librdkafka } from "../librdkafka/client.ts";
 import { client as platformaticKafka } from "../platformatic-kafka/client.ts";
 import { client as sarama } from "../sarama/client.ts";
@@ -16,4 +17,5 @@ export const clients: readonly CompatClient[] = [
   kafkaGo,
   kafkajs,
   platformaticKafka,
+  kcat,
 ];

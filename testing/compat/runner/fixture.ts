@@ -32,6 +32,8 @@ export type FixtureTopic = {
   name: string;
   client: string;
   codec: string;
+  /** A record of partition p stands in partition p modulo this. */
+  partitions: number;
   /** False where the writer cannot set timestamps; then any timestamp is right. */
   timestamps: boolean;
   records: number[];
@@ -119,7 +121,13 @@ export function traitsOf(record: FixtureRecord): Set<RecordTrait> {
 
 /** The topics that a client writes: one a codec, with the records that its interface can express. */
 export function fixtureTopics(
-  client: { name: string; codecs: readonly string[]; omits: readonly RecordTrait[]; timestamps: boolean },
+  client: {
+    name: string;
+    codecs: readonly string[];
+    omits: readonly RecordTrait[];
+    timestamps: boolean;
+    partitions?: number;
+  },
   records: readonly FixtureRecord[],
   tag: string,
 ): FixtureTopic[] {
@@ -131,6 +139,7 @@ export function fixtureTopics(
     name: `compat-${client.name}-${codec}${tag}`,
     client: client.name,
     codec,
+    partitions: client.partitions ?? fixturePartitions,
     timestamps: client.timestamps,
     records: indexes,
   }));

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { startTarget, type Target } from "./broker.ts";
 import { type Check, judge, knownDifferences, parseChecks } from "./checks.ts";
 import type { CompatClient, Phase, Program, Specification } from "./client.ts";
-import { type FixtureTopic, fixturePartitions, fixtureRecords, fixtureTopics } from "./fixture.ts";
+import { type FixtureTopic, fixtureRecords, fixtureTopics } from "./fixture.ts";
 import type { RunningBroker } from "./kafka.ts";
 import { run } from "./process.ts";
 import type { ClientReport } from "./report.ts";
@@ -120,7 +120,6 @@ export class Session {
       bootstrap: this.#bootstrap,
       dataDir: this.#broker?.dataDir ?? null,
       tag: this.#tag,
-      partitions: fixturePartitions,
       records: used.size === 0 ? [] : this.#records,
       topics,
     };

@@ -145,7 +145,7 @@ func read(topic *compat.Topic, c *sarama.Config) error {
 		return err
 	}
 	defer consumer.Close()
-	for p := range spec.Partitions {
+	for p := range topic.Partitions {
 		got, err := takeWith(consumer, topic.Name, p, sarama.OffsetOldest, len(topic.Of(p)))
 		if err != nil {
 			return err
@@ -164,7 +164,7 @@ func main() {
 	for i := range spec.Topics {
 		topic := &spec.Topics[i]
 		if phase == "check" {
-			compat.Check("write "+topic.Name, func() error { return compat.First(create(topic.Name, spec.Partitions, nil), write(topic, config())) })
+			compat.Check("write "+topic.Name, func() error { return compat.First(create(topic.Name, topic.Partitions, nil), write(topic, config())) })
 		}
 		compat.Check("read "+topic.Name, func() error { return read(topic, config()) })
 	}
@@ -194,7 +194,7 @@ func checks() {
 }
 
 func atVersion(v sarama.KafkaVersion) error {
-	topic := compat.Topic{Name: "sarama-version-" + v.String() + spec.Tag, Codec: "snappy", Timestamps: true}
+	topic := compat.Topic{Name: "sarama-version-" + v.String() + spec.Tag, Codec: "snappy", Partitions: spec.Topics[0].Partitions, Timestamps: true}
 	next := map[int32]int64{}
 	for _, r := range spec.Topics[0].Records[2:] {
 		r.Offset = next[r.Partition]
@@ -203,7 +203,7 @@ func atVersion(v sarama.KafkaVersion) error {
 	}
 	producing, consuming := config(), config()
 	producing.Version, consuming.Version = v, v
-	return compat.First(create(topic.Name, spec.Partitions, nil), write(&topic, producing), read(&topic, consuming))
+	return compat.First(create(topic.Name, topic.Partitions, nil), write(&topic, producing), read(&topic, consuming))
 }
 
 func produced(topic string, n int, c *sarama.Config) error {
