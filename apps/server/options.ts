@@ -1,5 +1,4 @@
-// From what an embedder or the command line asks to the settings of one node. Reads the properties file it is told of, nothing else.
-import { readFileSync } from "node:fs";
+// From what an embedder or the command line asks to the settings of one node. Reads the properties file it is told of, touches nothing else.
 import { resolve } from "node:path";
 import {
   type BrokerSettings,
@@ -11,6 +10,7 @@ import {
   parseProperties,
   type SettingProblem,
 } from "@blumfeld/core/model/settings";
+import { FileDisk } from "@blumfeld/host/disk";
 
 export interface NodeOptions {
   /** "memory" keeps nothing after `close`; "file" is Kafka's own data directory. Default "file". */
@@ -60,7 +60,7 @@ export interface NodeConfiguration {
   readonly warnings: readonly SettingProblem[];
 }
 
-/** Throws SettingsRefused, and the system's error for a properties file that cannot be read. */
+/** Throws SettingsRefused, and DiskError for a properties file that cannot be read. */
 export function configureNode(options: NodeOptions): NodeConfiguration {
   const pairs = new Map<string, string>();
   if (options.propertiesFile === undefined) {
@@ -79,8 +79,12 @@ export function configureNode(options: NodeOptions): NodeConfiguration {
   return { settings: outcome.settings, warnings: outcome.warnings };
 }
 
+/** A settings file beyond this is no settings file. */
+export const propertiesBytesMax = 4 * 1024 * 1024;
+
+/** Throws DiskError. */
 export function readPropertiesFile(path: string): Pair[] {
-  return parseProperties(readFileSync(path));
+  return parseProperties(new FileDisk().readFile(path, propertiesBytesMax));
 }
 
 /** The first listener that is not a controller's takes the host and port asked for. */

@@ -4,11 +4,14 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { configurationDocument } from "./configuration.ts";
 import { errorsDocument } from "./errors.ts";
+import { metricsDocument } from "./metrics.ts";
 
-const docs = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "docs");
+const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
+const docs = join(root, "docs");
 const documents: Readonly<Record<string, string>> = {
   "configuration.md": configurationDocument(),
   "errors.md": errorsDocument(),
+  "metrics.md": metricsDocument(root),
 };
 
 const wrong = Object.entries(documents).filter(([name, text]) => {

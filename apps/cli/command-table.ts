@@ -1,0 +1,43 @@
+// The commands by name. Each is a module of its own that is loaded when it is called: `blum --help` loads none of them.
+// A command's module exports a function that makes its commander Command, options, examples and action included.
+import type { Command } from "commander";
+import type { CliIo } from "./io.ts";
+
+export interface CommandRow {
+  readonly name: string;
+  readonly summary: string;
+  load(io: CliIo): Promise<Command>;
+}
+
+export const commandTable: readonly CommandRow[] = [
+  {
+    name: "start",
+    summary: "start a broker here, with or without a server.properties",
+    load: async (io) => (await import("./commands/start.ts")).createStartCommand(io),
+  },
+  {
+    name: "topic",
+    summary: "create, list, describe, alter and delete topics",
+    load: async (io) => (await import("./commands/topic.ts")).createTopicCommand(io),
+  },
+  {
+    name: "config",
+    summary: "show and change the settings of topics, brokers and groups",
+    load: async (io) => (await import("./commands/config.ts")).createConfigCommand(io),
+  },
+  {
+    name: "cluster",
+    summary: "show the cluster: brokers, controller, features",
+    load: async (io) => (await import("./commands/cluster.ts")).createClusterCommand(io),
+  },
+  {
+    name: "storage",
+    summary: "format and inspect data directories; draw a random id",
+    load: async (io) => (await import("./commands/storage.ts")).createStorageCommand(io),
+  },
+  {
+    name: "completion",
+    summary: "print the completion script of bash, zsh or fish",
+    load: async (io) => (await import("./commands/completion.ts")).createCompletionCommand(io),
+  },
+];

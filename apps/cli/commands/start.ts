@@ -1,0 +1,116 @@
+// `blum start`: one node in this process, until a signal stops it.
+import type { RunningBroker, StartOptions } from "blumfeld";
+import { Command } from "commander";
+import pc from "picocolors";
+import { CliFailure } from "../failure.ts";
+import { type CliIo, exitCode } from "../io.ts";
+import { version } from "../version.ts";
+
+interface StartFlags {
+  readonly config?: string;
+  readonly data?: string;
+  readonly listen?: string;
+  readonly set: readonly string[];
+  readonly metrics?: string;
+  readonly memory?: boolean;
+  readonly logLevel: "debug" | "info" | "warn" | "error" | "silent";
+  readonly json?: boolean;
+}
+
+const examples = `
+Examples:
+  blum start                                   one node, 127.0.0.1:9092, data in ./blumfeld-data
+  blum start --listen 0.0.0.0:9092 --set advertised.listeners=PLAINTEXT://broker.example:9092
+  blum start --config server.properties        the file that Apache Kafka would read
+  blum start --memory --listen 0               nothing is kept; a free port
+  blum start --set log.retention.hours=24 --metrics :9400
+
+SIGTERM and the first Ctrl+C stop cleanly; the second Ctrl+C stops at once.
+Every setting: docs/configuration.md`;
+
+export function createStartCommand(io: CliIo): Command {
+  return new Command("start")
+    .description("Start a broker here: a single node without a --config, else the node that the file describes.")
+    .option("-c, --config <file>", "server.properties, as Apache Kafka reads it")
+    .option("-d, --data <directory>", "where the data lies (setting log.dirs; default ./blumfeld-data)")
+    .option("-l, --listen <host:port>", "where clients connect; port 0 takes a free one (default 127.0.0.1:9092)")
+    .option("-s, --set <name=value>", "any setting by its Kafka name; repeat for more", collect, [])
+    .option("-m, --metrics <host:port>", "serve metrics for Prometheus at http://host:port/metrics")
+    .option("--memory", "keep everything in memory, nothing on disk")
+    .option("--log-level <level>", "debug, info, warn, error or silent", "warn")
+    .option("--json", "the ready line as JSON")
+    .addHelpText("after", examples)
+    .action((flags: StartFlags) => start(io, flags));
+}
+
+function collect(value: string, earlier: readonly string[]): string[] {
+  return [...earlier, value];
+}
+
+async function start(io: CliIo, flags: StartFlags): Promise<void> {
+  const { createProcessLogger, startBroker } = await import("blumfeld");
+  const logger = await createProcessLogger({ level: flags.logLevel, isTerminal: io.isTerminal });
+  const options: StartOptions = { ...(await optionsOf(flags)), logger };
+  let stopping: Promise<void> | null = null;
+  const stopped = new Promise<void>((resolve, reject) => {
+    let broker: RunningBroker | null = null;
+    const stop = (): void => {
+      if (broker === null || stopping !== null) return;
+      stopping = broker.close().then(resolve, reject);
+    };
+    let signalCount = 0;
+    io.onStopSignal((signal) => {
+      signalCount += 1;
+      if (signal === "SIGINT" && signalCount > 1) io.exit(exitCode.interrupted);
+      stop();
+    });
+    startBroker(options).then((started) => {
+      broker = started;
+      announce(io, flags, started);
+      if (signalCount > 0) stop();
+    }, reject);
+  });
+  await stopped;
+}
+
+async function optionsOf(flags: StartFlags): Promise<StartOptions> {
+  const { parseAddress } = await import("blumfeld");
+  const addressOf = (flag: string, text: string): { host: string; port: number } => {
+    const address = parseAddress(text);
+    if (address === null)
+      throw new CliFailure(`${flag} ${text} is not HOST:PORT`, "write it as 127.0.0.1:9092", exitCode.usage);
+    return address;
+  };
+  const listen = flags.listen === undefined ? {} : addressOf("--listen", flags.listen);
+  const properties: Record<string, string> = {};
+  for (const pair of flags.set) {
+    const at = pair.indexOf("=");
+    if (at < 1)
+      throw new CliFailure(
+        `--set ${pair} is not name=value`,
+        "write it as --set log.retention.hours=24",
+        exitCode.usage,
+      );
+    properties[pair.slice(0, at)] = pair.slice(at + 1);
+  }
+  return {
+    ...listen,
+    storage: flags.memory === true ? "memory" : "file",
+    dataDirectory: flags.data,
+    propertiesFile: flags.config,
+    properties,
+    metrics: flags.metrics === undefined ? null : addressOf("--metrics", flags.metrics),
+  };
+}
+
+function announce(io: CliIo, flags: StartFlags, broker: RunningBroker): void {
+  const readyMs = Math.round(performance.now());
+  const { bootstrap, clusterId, dataDirectory, metricsUrl } = broker;
+  if (flags.json === true) {
+    io.out(`${JSON.stringify({ ready: true, bootstrap, readyMs, clusterId, dataDirectory, metricsUrl, version })}\n`);
+    return;
+  }
+  const where = dataDirectory === null ? "in memory" : `data in ${dataDirectory}`;
+  const metrics = metricsUrl === null ? "" : `, metrics at ${metricsUrl}`;
+  io.out(`${pc.bold("blumfeld")} ${version} ready on ${pc.green(bootstrap)} in ${readyMs} ms (${where}${metrics})\n`);
+}

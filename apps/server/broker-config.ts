@@ -1,0 +1,53 @@
+// A node's settings as its data plane takes them.
+import type { BrokerConfig, ListenerConfig } from "@blumfeld/broker";
+import type { Uuid } from "@blumfeld/core/base";
+import type { BrokerSettings, Endpoint } from "@blumfeld/core/model/settings";
+
+export function brokerConfigFrom(settings: BrokerSettings, directoryIds: readonly Uuid[]): BrokerConfig {
+  return {
+    nodeId: settings.shape.nodeId,
+    rack: settings.get("broker.rack"),
+    directoryIds,
+    listeners: clientListeners(settings),
+    requestBytesMax: settings.get("socket.request.max.bytes"),
+    connectionsIdleMs: settings.get("connections.max.idle.ms"),
+    connectionsMax: settings.get("max.connections"),
+    connectionsPerIpMax: settings.get("max.connections.per.ip"),
+    connectionsPerIpMaxOf: perAddress(settings.get("max.connections.per.ip.overrides")),
+    connectionRateMax: settings.get("max.connection.creation.rate"),
+    fetchSessionCountMax: settings.get("max.incremental.fetch.session.cache.slots"),
+    fetchBytesMax: settings.get("fetch.max.bytes"),
+    isUnstableApiVersionsEnabled: settings.get("unstable.api.versions.enable"),
+  };
+}
+
+/** Those of clients and brokers; controllers have their own. */
+function clientListeners(settings: BrokerSettings): ListenerConfig[] {
+  const { advertisedListeners, controllerListenerNames, interBrokerListenerName, listeners } = settings.shape;
+  const isAdvertised = settings.get("advertised.listeners") !== null;
+  return listeners
+    .filter(({ listenerName }) => !controllerListenerNames.includes(listenerName))
+    .map(({ listenerName: name, host, port }) => {
+      const advertised = isAdvertised
+        ? advertisedListeners.find((one: Endpoint) => one.listenerName === name)
+        : undefined;
+      return {
+        name,
+        host,
+        port,
+        isInterBroker: name === interBrokerListenerName,
+        advertisedHost: advertised?.host ?? null,
+        advertisedPort: advertised?.port ?? null,
+      };
+    });
+}
+
+/** `address:count` entries, in the form that node-limit-rules accepted. */
+function perAddress(text: string): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const entry of text.split(",").map((part) => part.trim())) {
+    const colon = entry.lastIndexOf(":");
+    if (colon > 0) counts.set(entry.slice(0, colon).trim(), Number(entry.slice(colon + 1)));
+  }
+  return counts;
+}

@@ -1,0 +1,8 @@
+// blumfeld: a Kafka broker inside a Node program.
+//   import { startBroker } from "blumfeld";
+//   await using broker = await startBroker({ storage: "memory", port: 0 });
+//   // any Kafka client connects to broker.bootstrap
+export { createProcessLogger, type LogLevel, silentLogger } from "./logger.ts";
+export { type NodeOptions, parseAddress, SettingsRefused } from "./options.ts";
+export { type RunningBroker, type StartOptions, startBroker } from "./start-broker.ts";
+export { type StartRefusalCode, StartRefused } from "./start-refused.ts";
