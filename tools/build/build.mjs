@@ -12,7 +12,9 @@ const entries = {
   demo: "apps/cli/demo/main.ts",
 };
 const entryPoints = Object.fromEntries(
-  Object.entries(entries).filter(([, file]) => existsSync(join(root, file))).map(([name, file]) => [name, join(root, file)]),
+  Object.entries(entries)
+    .filter(([, file]) => existsSync(join(root, file)))
+    .map(([name, file]) => [name, join(root, file)]),
 );
 if (Object.keys(entryPoints).length > 0) {
   rmSync(join(root, "dist"), { recursive: true, force: true });
@@ -29,7 +31,17 @@ if (Object.keys(entryPoints).length > 0) {
     sourcemap: "linked",
     logLevel: "warning",
     // Native parts and libraries with their own workers stay outside: they resolve their files beside themselves.
-    external: ["@node-rs/crc32", "@toondepauw/node-zstd", "lz4-napi", "snappy", "pino", "vega-datasets", "vega-datasets/*"],
-    banner: { js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);' },
+    external: [
+      "@node-rs/crc32",
+      "@toondepauw/node-zstd",
+      "lz4-napi",
+      "snappy",
+      "pino",
+      "vega-datasets",
+      "vega-datasets/*",
+    ],
+    banner: {
+      js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);',
+    },
   });
 }

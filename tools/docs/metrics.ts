@@ -6,22 +6,15 @@ interface Metric {
   readonly name: string;
   readonly kind: string;
   readonly help: string;
-  readonly labels: string;
 }
 
-const made =
-  /\.(counter|gauge|histogram|observedCounter)\(\s*"([a-z][a-z0-9_]*)",\s*"((?:[^"\\]|\\.)*)"([^;]*?)(?:\);|\}\);)/gs;
+const made = /\.(counter|gauge|histogram|observedCounter)\(\s*"([a-z][a-z0-9_]*)",\s*"((?:[^"\\]|\\.)*)"/g;
 
 function metricsIn(text: string): Metric[] {
-  return [...text.matchAll(made)].map(([, kind, name, help, rest]) => ({
+  return [...text.matchAll(made)].map(([, kind, name, help]) => ({
     name: name!,
     kind: kind === "observedCounter" ? "counter" : kind!,
     help: help!,
-    labels:
-      /\{([^{}]*)\}\s*,?\s*$/
-        .exec(rest!)?.[1]
-        ?.replace(/:[^,]*/g, "")
-        .trim() ?? "",
   }));
 }
 
@@ -46,14 +39,14 @@ export function metricsDocument(root: string): string {
   }
   const lines = [...metrics.values()]
     .sort((left, right) => (left.name < right.name ? -1 : 1))
-    .map(({ name, kind, help, labels }) => `| \`${name}\` | ${kind} | ${labels} | ${help} |`);
+    .map(({ name, kind, help }) => `| \`${name}\` | ${kind} | ${help} |`);
   return `# Metrics
 
 Generated from the source by \`npm run codegen\`. \`blum start --metrics HOST:PORT\` serves them for Prometheus at \`/metrics\`, and \`/health\` beside them;
 \`startBroker()\` gives the same text through \`broker.metrics()\`.
 
-| metric | kind | labels | what it says |
-| --- | --- | --- | --- |
+| metric | kind | what it says |
+| --- | --- | --- |
 ${lines.join("\n")}
 `;
 }

@@ -7,6 +7,14 @@ import { type BrokerSettings, parseBrokerSettings } from "./broker-settings.ts";
 import { type DescribedSetting, settingSource, settingTypeCode } from "./described-setting.ts";
 import { describeGroupSetting, describeTopicSetting } from "./topic-settings.ts";
 
+interface Line {
+  readonly api: string;
+  readonly conn: number;
+  readonly corr: number;
+  readonly dir: string;
+  readonly hex: string;
+  readonly version: number;
+}
 interface Entry {
   readonly name: string;
   readonly value: string | null;
@@ -31,7 +39,7 @@ function readAnswers(): Answered[] {
   for (const line of readFileSync(sharedPath("protocol/transcripts/admin-configs.jsonl"), "utf8")
     .trimEnd()
     .split("\n")) {
-    const { api, conn, corr, dir, hex, version } = JSON.parse(line) as Record<string, never>;
+    const { api, conn, corr, dir, hex, version } = JSON.parse(line) as Line;
     if (api !== "DescribeConfigs") continue;
     const frame = Buffer.from(hex, "hex").subarray(4);
     if (dir === "req") {
