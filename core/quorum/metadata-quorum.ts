@@ -105,5 +105,5 @@ export class NotLeader extends Error {
   }
 }
 
-/** The whole state as records, for a snapshot. */
-export type SnapshotSource = () => Iterable<MetadataRecordInit>;
+/** The whole committed state as records, for a snapshot; null while it cannot be told (inside a metadata transaction). */
+export type SnapshotSource = () => Iterable<MetadataRecordInit> | null;

@@ -82,11 +82,12 @@ export class SnapshotKeeper {
   /** The state is taken now, with the last batch just committed; writing it takes as many turns as it needs. */
   private begin(last: CommittedBatch): void {
     if (this.writing !== null || this.stopped) return;
+    const source = this.ports.snapshotSource();
+    if (source === null) return;
     this.bytesSinceSnapshot = 0;
     this.lastSnapshotMs = this.ports.clock.monotonicMs();
     const id: SnapshotId = { endOffset: last.lastOffset + 1, epoch: last.epoch };
-    const records = this.ports.snapshotSource()[Symbol.iterator]();
-    this.writing = this.write(id, last.timestampMs, records)
+    this.writing = this.write(id, last.timestampMs, source[Symbol.iterator]())
       .catch((error: unknown) => {
         // The log still has everything: the next snapshot will be tried when it is due.
         this.ports.logger.error({ snapshot: snapshotFileName(id), error: String(error) }, "cannot write the snapshot");

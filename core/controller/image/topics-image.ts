@@ -1,5 +1,6 @@
 // Topics by name and by id, their partitions in an array by index. Changed by replay only.
 import { assert, type Uuid } from "../../base/index.ts";
+import { topicNameCollisionForm, topicNameMayCollide } from "../../model/index.ts";
 import type { PartitionChangeRecord, PartitionRecord, TopicRecord } from "../../protocol/index.ts";
 import { ListPool } from "./list-pool.ts";
 import type { MetadataDelta } from "./metadata-delta.ts";
@@ -28,6 +29,8 @@ export class TopicsImage {
   readonly byId = new Map<Uuid, TopicImage>();
   /** Of all topics. */
   partitionCount = 0;
+  /** Names that metrics could take for another one's, by the form that they would share. */
+  private readonly collisionForms = new Map<string, Set<string>>();
   private readonly pool: ListPool;
 
   constructor(pool: ListPool = new ListPool()) {
@@ -53,6 +56,18 @@ export class TopicsImage {
   private add(topic: TopicImage): void {
     this.byName.set(topic.name, topic);
     this.byId.set(topic.id, topic);
+    if (!topicNameMayCollide(topic.name)) return;
+    const form = topicNameCollisionForm(topic.name);
+    const names = this.collisionForms.get(form);
+    if (names === undefined) this.collisionForms.set(form, new Set([topic.name]));
+    else names.add(topic.name);
+  }
+
+  /** A topic whose name differs from `name` only by `.` and `_`. */
+  collidingWith(name: string): string | null {
+    if (!topicNameMayCollide(name)) return null;
+    for (const other of this.collisionForms.get(topicNameCollisionForm(name)) ?? []) if (other !== name) return other;
+    return null;
   }
 
   private known(id: Uuid, what: string): TopicImage {
@@ -97,6 +112,10 @@ export class TopicsImage {
     this.byId.delete(topic.id);
     this.byName.delete(topic.name);
     this.partitionCount -= topic.partitions.length;
+    const form = topicNameCollisionForm(topic.name);
+    const names = this.collisionForms.get(form);
+    names?.delete(topic.name);
+    if (names?.size === 0) this.collisionForms.delete(form);
     delta.topicRemoved(topic);
   }
 

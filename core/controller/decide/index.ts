@@ -1,0 +1,13 @@
+export * from "./alter-configs.ts";
+export * from "./brokers.ts";
+export * from "./client-metrics-settings.ts";
+export * from "./client-quotas.ts";
+export * from "./create-topics.ts";
+export * from "./decision.ts";
+export * from "./delete-topics.ts";
+export { isrFloorRecords, updateFeatures, upgradeType } from "./features.ts";
+export * from "./leaders.ts";
+export * from "./partition-change.ts";
+export * from "./producer-ids.ts";
+export * from "./replica-placement.ts";
+export * from "./scram-credentials.ts";
