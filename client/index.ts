@@ -1,4 +1,41 @@
 // The Kafka client: producer, consumer, admin. Works with any Kafka cluster.
+
+export { Admin, type RequestTarget } from "./admin/admin.ts";
+export type { CallOptions, ItemResult } from "./admin/calls.ts";
+export type {
+  ClusterDescription,
+  FeatureDescription,
+  FeaturesDescription,
+  FeatureUpdate,
+  LogDirDescription,
+  NodeDescription,
+  QuorumDescription,
+  QuorumReplica,
+} from "./admin/cluster.ts";
+export type {
+  AlteredConfigs,
+  ConfigAlteration,
+  ConfigChange,
+  ConfigEntry,
+  ConfigResource,
+  ConfigResourceType,
+  ConfigSource,
+  ConfigSynonym,
+  ConfigType,
+  DescribeConfigsOptions,
+  DescribedConfigs,
+} from "./admin/configs.ts";
+export type { GroupDescription, GroupMember, GroupOffset, ListedGroup, NewGroupOffset } from "./admin/groups.ts";
+export type { DeletedRecords, OffsetRequest, OffsetSpec, RecordDeletion } from "./admin/records.ts";
+export type {
+  CreatedTopic,
+  DeletedTopic,
+  ListedTopic,
+  NewPartitions,
+  NewTopic,
+  PartitionDescription,
+  TopicDescription,
+} from "./admin/topics.ts";
 export type { BrokerAddress } from "./connection/addresses.ts";
 export type { AuthenticationSession, Authenticator } from "./connection/broker-connection.ts";
 export type { ClientPorts } from "./connection/context.ts";
@@ -15,6 +52,7 @@ export {
 export { BatchIterator, Message, MessageBatch, type PartitionProgress } from "./consumer/message.ts";
 export type { AutoOffsetReset, ConsumerOptions, IsolationLevel } from "./consumer/options.ts";
 export { type ClientErrorCode, KafkaError, type Recovery } from "./errors.ts";
+export type { OffsetAnswer } from "./offset-lookup.ts";
 export { SendListError } from "./producer/calls.ts";
 export type { Acks, ProducerOptions } from "./producer/options.ts";
 export type { Partitioner } from "./producer/partitioner.ts";

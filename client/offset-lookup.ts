@@ -94,7 +94,10 @@ async function askLeader(
   >();
   for (const { topic, partition, timestamp } of questions) {
     let entry = topics.get(topic);
-    if (entry === undefined) topics.set(topic, (entry = { name: topic, partitions: [] }));
+    if (entry === undefined) {
+      entry = { name: topic, partitions: [] };
+      topics.set(topic, entry);
+    }
     const currentLeaderEpoch = cluster.metadata.partition(topic, partition)?.leaderEpoch ?? -1;
     entry.partitions.push({ partitionIndex: partition, timestamp, currentLeaderEpoch });
   }
