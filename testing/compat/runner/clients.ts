@@ -2,6 +2,7 @@
 import { client as franzGo } from "../franz-go/client.ts";
 import { client as java } from "../java/client.ts";
 import { client as kafkaGo } from "../kafka-go/client.ts";
+import { client as kafkaTools } from "../kafka-tools/client.ts";
 import { client as kafkajs } from "../kafkajs/client.ts";
 import { client as kcat } from "../kcat/client.ts";
 import { client as librdkafka } from "../librdkafka/client.ts";
@@ -18,4 +19,5 @@ export const clients: readonly CompatClient[] = [
   kafkajs,
   platformaticKafka,
   kcat,
+  kafkaTools,
 ];
