@@ -28,6 +28,14 @@ export interface BrokerConfig {
   readonly fetchSessionCountMax: number;
   readonly fetchBytesMax: number;
   readonly isUnstableApiVersionsEnabled: boolean;
+  /** The feature levels that this broker can run with. */
+  readonly supportedFeatures: readonly {
+    readonly name: string;
+    readonly minVersion: number;
+    readonly maxVersion: number;
+  }[];
+  /** Requests that take longer are logged. Null: none. */
+  readonly slowRequestMs: number | null;
 }
 
 export const brokerConfigDefaults: BrokerConfig = {
@@ -53,4 +61,6 @@ export const brokerConfigDefaults: BrokerConfig = {
   fetchSessionCountMax: 1000,
   fetchBytesMax: 55 * 1024 * 1024,
   isUnstableApiVersionsEnabled: false,
+  supportedFeatures: [],
+  slowRequestMs: null,
 };

@@ -3,7 +3,10 @@ import type { Clock, Disk, Logger, Meter, Network, Random, Timers, Uuid } from "
 import type { MetadataDelta, MetadataImage } from "@blumfeld/core/controller";
 import type { LogManager } from "@blumfeld/core/log";
 import type { ApiKey, RequestOf, ResponseInitOf } from "@blumfeld/core/protocol";
+import type { TimerWheel } from "@blumfeld/host/process";
 import type { BrokerConfig } from "./broker-config.ts";
+import type { FetchSessionCache } from "./fetch/fetch-session.ts";
+import type { ResponseBuffers } from "./fetch/response-buffers.ts";
 import type { PartitionManager } from "./partition/partition-manager.ts";
 import type { Authorizer, RequestOrigin } from "./security-seam.ts";
 
@@ -67,6 +70,10 @@ export interface BrokerParts {
   readonly authorizer: Authorizer;
   readonly quotas: QuotaHook;
   readonly transactionVerifier: TransactionVerifier | null;
+  readonly fetchSessions: FetchSessionCache;
+  readonly responseBuffers: ResponseBuffers;
+  /** Deadlines of requests that wait. */
+  readonly requestWheel: TimerWheel;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly random: Random;

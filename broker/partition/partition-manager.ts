@@ -94,6 +94,11 @@ export class PartitionManager implements PartitionHost {
     }
   }
 
+  /** At start: everything that the image has for this broker. */
+  loadImage(image: MetadataImage): void {
+    this.applyWhole(image);
+  }
+
   private applyWhole(image: MetadataImage): void {
     for (const [name, partitions] of [...this.byTopic]) {
       const id = partitions.find((partition) => partition !== undefined)?.topicId;

@@ -106,10 +106,11 @@ export class Partition {
     return outcome;
   }
 
-  /** `onAppendDone` once all that is appended by now is written (requiredOffset 0), or the high watermark is at the required offset. */
+  /** `onAppendDone` once the required offset is written, or committed. In the order of the appends. */
   wait(append: WaitingAppend): void {
-    if (append.requiredOffset > 0) this.waitingCommits.push(append);
-    else this.waitingWrites.push(append);
+    (append.needsCommit ? this.waitingCommits : this.waitingWrites).push(append);
+    // A repeat of what is written already is answered at the turn's end too.
+    this.host.markDirty(this);
   }
 
   /** For an append that gave up waiting. */
@@ -131,23 +132,27 @@ export class Partition {
 
   /** Answers the appends whose write is done, and those whose offset is committed. */
   answerAppends(): void {
+    const { log } = this;
+    if (log === null) return;
     if (this.waitingWrites.length > 0) {
-      const done = this.waitingWrites.splice(0);
+      const done = takeUpTo(this.waitingWrites, log.writtenEndOffset);
       for (const append of done) append.onAppendDone(ErrorCode.NONE);
     }
-    if (this.waitingCommits.length === 0) return;
-    const committed = this.log?.highWatermark ?? 0;
-    let count = 0;
-    while (count < this.waitingCommits.length && this.waitingCommits[count]!.requiredOffset <= committed) count++;
-    if (count === 0) return;
-    const errorCode = this.isBelowMinIsr ? ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND : ErrorCode.NONE;
-    for (const append of this.waitingCommits.splice(0, count)) append.onAppendDone(errorCode);
+    if (this.waitingCommits.length > 0) {
+      const done = takeUpTo(this.waitingCommits, log.highWatermark);
+      if (done.length === 0) return;
+      const errorCode = this.isBelowMinIsr ? ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND : ErrorCode.NONE;
+      for (const append of done) append.onAppendDone(errorCode);
+    }
   }
 
-  /** The write failed, or leadership is gone: nobody here can say that these were committed. */
-  failAppends(errorCode: number): void {
-    const failed = [...this.waitingWrites.splice(0), ...this.waitingCommits.splice(0)];
-    for (const append of failed) append.onAppendDone(errorCode);
+  /** Leadership is gone: nobody here can say what was committed. Or a write failed: then those above what is left in the log. */
+  failAppends(errorCode: number, aboveOffset = -1): void {
+    const waiting = [...this.waitingWrites.splice(0), ...this.waitingCommits.splice(0)];
+    for (const append of waiting) {
+      if (append.requiredOffset > aboveOffset) append.onAppendDone(errorCode);
+      else this.wait(append);
+    }
   }
 
   // --- fetching --------------------------------------------------------------------------------
@@ -205,4 +210,11 @@ export class Partition {
     this.answerAppends();
     this.wakeFetches();
   }
+}
+
+/** Removes and returns the leading entries that need no more than `offset`. */
+function takeUpTo(waiting: WaitingAppend[], offset: number): WaitingAppend[] {
+  let count = 0;
+  while (count < waiting.length && waiting[count]!.requiredOffset <= offset) count++;
+  return waiting.splice(0, count);
 }

@@ -2,8 +2,9 @@
 
 /** One partition's part of a produce request. */
 export interface WaitingAppend {
-  /** The high watermark has to reach it; 0 where the write alone is waited for. */
+  /** One past its last record: what has to be written, and committed where `needsCommit` says so. */
   readonly requiredOffset: number;
+  readonly needsCommit: boolean;
   /** Once: written and, where asked for, committed (0), or why not. */
   onAppendDone(errorCode: number): void;
 }

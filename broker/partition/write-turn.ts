@@ -70,7 +70,8 @@ export class WriteTurn {
   /** False where the write goes on in the pool, or failed. */
   private write(partition: Partition): boolean {
     const { log } = partition;
-    if (log === null || partition.isWriting || !log.hasPending) return false;
+    if (log === null || partition.isWriting) return false;
+    if (!log.hasPending) return true;
     const pace = this.paceOf(log.directory);
     if (pace.isSlow) {
       void this.writeLater(partition, pace);
@@ -118,7 +119,7 @@ export class WriteTurn {
   private fail(partition: Partition, error: unknown): void {
     if (!(error instanceof DiskError)) throw error;
     this.parts.logger.error({ partition: partition.name, code: error.code }, `append failed: ${error.message}`);
-    partition.failAppends(ErrorCode.KAFKA_STORAGE_ERROR);
+    partition.failAppends(ErrorCode.KAFKA_STORAGE_ERROR, partition.log?.logEndOffset);
   }
 
   /** Writes what is queued and waits for what the pool has. */

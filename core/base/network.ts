@@ -14,6 +14,8 @@ export interface ListenOptions {
   readonly backlog?: number;
   /** Asked for each peer before anything is read from it: negative closes at once, else the connection begins after so many ms. */
   readonly admit?: (remoteAddress: string) => number;
+  /** An admitted peer went before its connection began: `accept` is not called for it. */
+  readonly dismissed?: (remoteAddress: string) => void;
 }
 
 export interface ConnectOptions {

@@ -358,6 +358,6 @@ export class TcpConnection extends WheelTimer implements Connection {
 }
 
 /** An IPv4 address that came in IPv6 clothes, as it is written everywhere else. */
-function plainAddress(address: string): string {
+export function plainAddress(address: string): string {
   return address.startsWith("::ffff:") && address.includes(".") ? address.slice(7) : address;
 }

@@ -14,7 +14,7 @@ import { systemClock } from "../process/system-clock.ts";
 import { systemTimers } from "../process/system-timers.ts";
 import { TimerWheel } from "../process/timer-wheel.ts";
 import { ReceiveMemory } from "./receive-memory.ts";
-import { type ConnectionHost, TcpConnection } from "./tcp-connection.ts";
+import { type ConnectionHost, plainAddress, TcpConnection } from "./tcp-connection.ts";
 import { type TcpLimits, tcpLimitsDefault } from "./tcp-limits.ts";
 
 /** As Kafka's socket.listen.backlog.size. */
@@ -66,13 +66,17 @@ export class TcpNetwork implements Network, ConnectionHost {
     options: ListenOptions,
     accept: (connection: Connection) => ConnectionHandler,
   ): void {
-    const delayMs = options.admit?.(accepted.remoteAddress ?? "") ?? 0;
+    const address = plainAddress(accepted.remoteAddress ?? "");
+    const delayMs = options.admit?.(address) ?? 0;
     if (delayMs < 0) {
       accepted.destroy();
       return;
     }
     const begin = (): void => {
-      if (accepted.destroyed) return;
+      if (accepted.destroyed) {
+        options.dismissed?.(address);
+        return;
+      }
       this.open(accepted, false, accept);
     };
     if (delayMs === 0) begin();

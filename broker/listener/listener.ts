@@ -1,0 +1,69 @@
+// One listener of the broker: binds, admits, makes a session of each connection.
+import type { Network, NetworkListener } from "@blumfeld/core/base";
+import type { ListenerConfig } from "../broker-config.ts";
+import type { Router } from "../router.ts";
+import { Session } from "../session/session.ts";
+import type { ConnectionLimits } from "./connection-limits.ts";
+
+let sessionCount = 0;
+
+export class Listener {
+  readonly config: ListenerConfig;
+  private readonly network: Network;
+  private readonly router: Router;
+  private readonly limits: ConnectionLimits;
+  private readonly sessions = new Set<Session>();
+  private bound: NetworkListener | null = null;
+
+  constructor(config: ListenerConfig, network: Network, router: Router, limits: ConnectionLimits) {
+    this.config = config;
+    this.network = network;
+    this.router = router;
+    this.limits = limits;
+  }
+
+  /** Rejects with the system's code where the address cannot be bound. */
+  async start(): Promise<void> {
+    const { name, isInterBroker } = this.config;
+    this.bound = await this.network.listen(
+      {
+        host: this.config.host,
+        port: this.config.port,
+        admit: (address) => this.limits.admit(address, isInterBroker),
+        dismissed: (address) => this.limits.release(address),
+      },
+      (connection) => {
+        const session = new Session(
+          connection,
+          this.router,
+          { id: ++sessionCount, listenerName: name, isInterBroker },
+          (ended) => {
+            this.sessions.delete(ended);
+            this.limits.release(connection.remoteAddress);
+          },
+        );
+        this.sessions.add(session);
+        return session;
+      },
+    );
+  }
+
+  /** The port that was bound; the configured one may have been 0. */
+  get port(): number {
+    return this.bound?.port ?? this.config.port;
+  }
+
+  get sessionCount(): number {
+    return this.sessions.size;
+  }
+
+  /** No new connections. */
+  async stopAccepting(): Promise<void> {
+    await this.bound?.close();
+  }
+
+  /** Ends the connections, after what is queued for them. */
+  closeSessions(): void {
+    for (const session of this.sessions) session.end();
+  }
+}
