@@ -88,7 +88,7 @@ export interface KafkaErrorOptions {
   readonly message: string;
   readonly retriable: boolean;
   readonly recovery?: Recovery;
-  readonly step?: string;
+  readonly nextStep?: string;
   readonly cause?: unknown;
 }
 
@@ -103,7 +103,7 @@ export class KafkaError extends Error {
   /** What the client does by itself before it tries again. */
   readonly recovery: Recovery;
   /** What a person can do about it. */
-  readonly step: string;
+  readonly nextStep: string;
 
   constructor(options: KafkaErrorOptions) {
     super(options.message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -111,7 +111,7 @@ export class KafkaError extends Error {
     this.errorCode = (ErrorCode as Readonly<Record<string, number>>)[options.code] ?? null;
     this.retriable = options.retriable;
     this.recovery = options.recovery ?? (options.retriable ? "retry" : "none");
-    this.step = options.step ?? (options.retriable ? "Try again." : "See the message.");
+    this.nextStep = options.nextStep ?? (options.retriable ? "Try again." : "See the message.");
   }
 }
 
@@ -125,7 +125,7 @@ export function errorFromCode(code: number, what: string, detail?: string | null
     message: `${what}: ${isUnknown ? `error ${code}, which this client does not know` : text} (${row.name})`,
     retriable: row.retriable,
     recovery: recoveries[row.name],
-    step: steps[row.name],
+    nextStep: steps[row.name],
   });
 }
 
@@ -142,7 +142,7 @@ export function clientError(
       code,
       message: `${message} (${code})`,
       retriable: retriable ?? own[0],
-      step: own[1],
+      nextStep: own[1],
       cause,
     });
   }
@@ -152,7 +152,7 @@ export function clientError(
     message: `${message} (${code})`,
     retriable: retriable ?? row.retriable,
     recovery: recoveries[row.name],
-    step: steps[row.name],
+    nextStep: steps[row.name],
     cause,
   });
 }

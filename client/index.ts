@@ -57,4 +57,10 @@ export { SendListError } from "./producer/calls.ts";
 export type { Acks, ProducerOptions } from "./producer/options.ts";
 export type { Partitioner } from "./producer/partitioner.ts";
 export { type CloseOptions, Producer } from "./producer/producer.ts";
+export {
+  adminOptionsFromProperties,
+  consumerOptionsFromProperties,
+  type FromProperties,
+  producerOptionsFromProperties,
+} from "./properties.ts";
 export type { Bytes, HeadersInput, ProducerRecord, RecordMetadata, TopicPartitionInput } from "./records.ts";

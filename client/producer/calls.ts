@@ -113,7 +113,7 @@ export class SendListError extends KafkaError {
       message: `${failed} of ${results.length} records failed, the first with: ${first.message}`,
       retriable: first.retriable,
       recovery: first.recovery,
-      step: first.step,
+      nextStep: first.nextStep,
       cause: first,
     });
     this.results = results;
