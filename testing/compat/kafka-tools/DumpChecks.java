@@ -127,8 +127,8 @@ final class DumpChecks {
     }
 
     private void metadataShell() throws Exception {
-        Tools.Output out = Tools.run("org.apache.kafka.shell.MetadataShell", "--directory", root.resolve(METADATA).toString(), "ls", "/image/topics/byName").ok();
-        out.has("tools-filled");
+        List<Path> logs = files(List.of(root.resolve(METADATA)), ".log");
+        Tools.run("org.apache.kafka.shell.MetadataShell", "--snapshot", logs.get(0).toString(), "ls", "/image/topics/byName").ok().has("tools-filled");
     }
 
     private void consumerOffsets(List<Path> partitions) throws Exception {
