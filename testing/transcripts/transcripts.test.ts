@@ -1,0 +1,28 @@
+// What Kafka's own clients said to Apache Kafka, said to this broker: each answer must be Apache Kafka's, field by field.
+import { readdirSync } from "node:fs";
+import { startBroker } from "blumfeld";
+import { expect, test } from "vitest";
+import { missingShared, sharedPath } from "../shared.ts";
+import { flowProperties, flows, flowsSkipped } from "./flows.ts";
+import { knownDifferences } from "./known-differences.ts";
+import { findingLines, runFlow } from "./run-flow.ts";
+
+test.skipIf(missingShared)("every recorded flow is replayed, or skipped by name", () => {
+  const recorded = readdirSync(sharedPath("protocol/transcripts")).map((file) => file.replace(/\.jsonl$/, ""));
+  expect([...flows.map((flow) => flow.name), ...Object.keys(flowsSkipped)].sort()).toEqual(recorded.sort());
+});
+
+test.skipIf(missingShared).each(flows)("$name", async (flow) => {
+  await using broker = await startBroker({ storage: "memory", port: 0, properties: flowProperties });
+  const report = await runFlow(flow, { client: broker.port });
+  const known = knownDifferences.filter((each) => each.flow === flow.name);
+  const lines = findingLines(report);
+  const isKnown = (line: string): boolean => known.some(({ where }) => where.test(line));
+  expect(lines.filter((line) => !isKnown(line))).toEqual([]);
+  const gone = known.filter(({ where }) => !lines.some((line) => where.test(line)));
+  expect(gone.map(({ where, why }) => `${where}: ${why}`)).toEqual([]);
+  expect(report.answers).toBeGreaterThan(5);
+  expect(report.fields).toBeGreaterThan(report.answers);
+});
+
+test.each(Object.entries(flowsSkipped))("%s waits for: %s", { skip: true }, () => {});
