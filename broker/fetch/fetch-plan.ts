@@ -1,4 +1,5 @@
 // Looks at each partition of a fetch and names the bytes that it would get; reads none of them. May be done again for a fetch that waits.
+import { DiskError } from "@blumfeld/core/base";
 import type { MetadataImage } from "@blumfeld/core/controller";
 import { type Offset, offsetOf } from "@blumfeld/core/model";
 import { ErrorCode } from "@blumfeld/core/protocol";
@@ -96,7 +97,13 @@ function planItem(item: FetchItem, bounds: FetchBounds, bytesMax: number, minOne
     item.refuse(ErrorCode.NOT_LEADER_OR_FOLLOWER);
     return;
   }
-  readItem(item, partition, bounds, bytesMax, minOneBatch);
+  try {
+    readItem(item, partition, bounds, bytesMax, minOneBatch);
+  } catch (error) {
+    // A batch header that had to be looked at cannot be read.
+    if (!(error instanceof DiskError)) throw error;
+    item.refuse(ErrorCode.KAFKA_STORAGE_ERROR);
+  }
 }
 
 function readItem(

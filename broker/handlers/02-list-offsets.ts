@@ -34,6 +34,7 @@ const versionOfSpecial = new Map<bigint, number>([
   [earliestPendingUpload, 11],
 ]);
 
+const leaderEpochVersion = 4;
 const offsetNotAvailableVersion = 5;
 const readCommitted = 1;
 const consumerReplicaId = -1;
@@ -70,8 +71,12 @@ export function createListOffsetsHandler(parts: BrokerParts): Handler<typeof Api
       });
       return { name: topic.name, partitions };
     });
-    const response = { throttleTimeMs: 0, topics };
-    return lookups.length === 0 ? response : Promise.all(lookups).then(() => response);
+    const respond = () => {
+      if (context.apiVersion < leaderEpochVersion)
+        for (const topic of topics) for (const one of topic.partitions) one.leaderEpoch = -1;
+      return { throttleTimeMs: 0, topics };
+    };
+    return lookups.length === 0 ? respond() : Promise.all(lookups).then(respond);
   };
 }
 
