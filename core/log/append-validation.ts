@@ -1,0 +1,238 @@
+// What a client's batch must be before a log takes it, in the order in which Kafka looks: size, magic, checksum, header; the records only
+// where the topic's settings demand it. Returns the bytes to append: the client's own, changed in place where the topic stamps times, or a
+// repacked copy where it prescribes a codec. Reads no file.
+
+import { mebibyte } from "../base/index.ts";
+import {
+  batchRecordsBytes,
+  type Codec,
+  codecById,
+  codecByName,
+  DecompressionProblem,
+  repackBatch,
+} from "../compression/index.ts";
+import {
+  type BatchProblem,
+  batchCodecId,
+  batchDamage,
+  batchHeaderBytes,
+  batchIsLogAppendTime,
+  batchMaxTimestamp,
+  batchRecordCount,
+  batchRefusal,
+  batchSetCreateTime,
+  batchSetLogAppendTime,
+  batchSize,
+  batchSizeAt,
+  RecordBatchView,
+  type RecordRefusal,
+  type TopicPartition,
+  validateRecords,
+} from "../model/index.ts";
+import { ErrorCode } from "../protocol/index.ts";
+import type { LogConfig } from "./log-config.ts";
+import type { AppendRefused, RecordError } from "./outcomes.ts";
+
+/** A packed batch may unpack to this many times max.message.bytes … */
+export const unpackedRatioMax = 32;
+/** … and to this much in any case, but never to more than the third bound. */
+export const unpackedBytesMin = 32 * mebibyte;
+export const unpackedBytesMax = 256 * mebibyte;
+
+export type BatchVerdict = { readonly kind: "valid"; readonly bytes: Buffer } | AppendRefused;
+
+export function refusal(
+  errorCode: ErrorCode,
+  message: string,
+  details: { clientMessage?: string | null; recordErrors?: readonly RecordError[]; logStartOffset?: number } = {},
+): AppendRefused {
+  return {
+    kind: "refused",
+    errorCode,
+    message,
+    clientMessage: details.clientMessage ?? null,
+    recordErrors: details.recordErrors ?? [],
+    logStartOffset: details.logStartOffset ?? -1,
+  };
+}
+
+export interface ValidationContext {
+  readonly topicPartition: TopicPartition;
+  readonly config: LogConfig;
+  readonly nowMs: number;
+  readonly logStartOffset: number;
+}
+
+/** Judges what a client wants to append: exactly one batch. */
+export function validateClientBatch(bytes: Buffer, context: ValidationContext): BatchVerdict {
+  const { config } = context;
+  const size = batchSizeAt(bytes, 0);
+  if (size < 0 || size > bytes.length) {
+    // Kafka sees no whole batch in such bytes, and one is asked for.
+    return refusal(ErrorCode.INVALID_RECORD, "a produce request must hold exactly one whole record batch");
+  }
+  if (size > config.messageBytesMax) {
+    return refusal(
+      ErrorCode.MESSAGE_TOO_LARGE,
+      `a batch of ${size} bytes is above max.message.bytes=${config.messageBytesMax}`,
+    );
+  }
+  const damage = batchDamage(bytes, 0);
+  if (damage !== null) return damageRefusal(damage, bytes);
+  if (size < bytes.length) {
+    return refusal(ErrorCode.INVALID_RECORD, "a produce request must hold exactly one record batch");
+  }
+  const wrong = batchRefusal(bytes, 0);
+  if (wrong !== null) return headerRefusal(wrong, context);
+  if (batchIsLogAppendTime(bytes, 0)) {
+    const message = "a producer must not set the timestamp type to LogAppendTime";
+    return refusal(ErrorCode.INVALID_TIMESTAMP, message, {
+      clientMessage: message,
+      recordErrors: [{ batchIndex: 0, message }],
+      logStartOffset: context.logStartOffset,
+    });
+  }
+  return validateContent(bytes, context);
+}
+
+function damageRefusal(damage: BatchProblem, bytes: Buffer): AppendRefused {
+  if (damage === "magic-old") return refusal(ErrorCode.INVALID_RECORD, "messages of magic 0 and 1 are not taken");
+  if (damage === "magic-unknown") {
+    const message = `Invalid magic found in record: ${bytes.readInt8(16)}`;
+    return refusal(ErrorCode.CORRUPT_MESSAGE, message, { clientMessage: message });
+  }
+  return refusal(ErrorCode.CORRUPT_MESSAGE, `the batch is damaged: ${damage}`);
+}
+
+function headerRefusal(problem: BatchProblem, { logStartOffset }: ValidationContext): AppendRefused {
+  const message = `the batch cannot be taken: ${problem}`;
+  const details = { clientMessage: message, logStartOffset };
+  if (problem === "codec-unknown") return refusal(ErrorCode.UNSUPPORTED_COMPRESSION_TYPE, message, details);
+  if (problem === "timestamp-out-of-range") return refusal(ErrorCode.INVALID_TIMESTAMP, message, details);
+  return refusal(ErrorCode.INVALID_RECORD, message, details);
+}
+
+function validateContent(bytes: Buffer, context: ValidationContext): BatchVerdict {
+  const { config, nowMs } = context;
+  const codecId = batchCodecId(bytes, 0);
+  const target = targetCodec(config, codecId);
+  const isAppendTime = config.messageTimestampType === "LogAppendTime";
+  if (target.id === codecId && !mustReadRecords(bytes, context)) {
+    if (codecId === 0 && !recordLengthsFit(bytes)) {
+      return refusal(ErrorCode.INVALID_RECORD, "the records are not as many or as long as the batch says", {
+        logStartOffset: context.logStartOffset,
+      });
+    }
+    if (isAppendTime) batchSetLogAppendTime(bytes, 0, nowMs);
+    return { kind: "valid", bytes };
+  }
+  return validateWithRecords(bytes, target, context);
+}
+
+/** The topic's own codec, or the one that the producer chose. */
+function targetCodec(config: LogConfig, codecId: number): Codec {
+  if (config.compressionType === "producer") return codecById(codecId)!;
+  return codecByName(config.compressionType)!;
+}
+
+function mustReadRecords(bytes: Buffer, { config, nowMs }: ValidationContext): boolean {
+  if (config.cleanupPolicy.compact) return true;
+  if (config.messageTimestampType === "LogAppendTime") return false;
+  // The header has the latest timestamp but not the earliest.
+  return (
+    Number.isFinite(config.messageTimestampBeforeMsMax) ||
+    batchMaxTimestamp(bytes, 0) - nowMs > config.messageTimestampAfterMsMax
+  );
+}
+
+/**
+ * Hops over the records by their lengths: as many as the header counts, ending where the batch does. A few nanoseconds a record; what is
+ * inside them is not looked at.
+ */
+function recordLengthsFit(bytes: Buffer): boolean {
+  const end = batchSize(bytes, 0);
+  let at = batchHeaderBytes;
+  for (let left = batchRecordCount(bytes, 0); left > 0; left--) {
+    let value = 0;
+    let shift = 0;
+    for (;;) {
+      if (at >= end || shift > 28) return false;
+      const byte = bytes[at++]!;
+      value |= (byte & 0x7f) << shift;
+      if (byte < 0x80) break;
+      shift += 7;
+    }
+    const length = (value >>> 1) ^ -(value & 1);
+    if (length < 0 || length > end - at) return false;
+    at += length;
+  }
+  return at === end;
+}
+
+function validateWithRecords(bytes: Buffer, target: Codec, context: ValidationContext): BatchVerdict {
+  const { config, nowMs, logStartOffset } = context;
+  const view = new RecordBatchView(bytes, 0);
+  const outputBytesMax = Math.min(
+    Math.max(config.messageBytesMax * unpackedRatioMax, unpackedBytesMin),
+    unpackedBytesMax,
+  );
+  const records = batchRecordsBytes(view, { outputBytesMax });
+  if (records instanceof DecompressionProblem) return unpackRefusal(records);
+  const isAppendTime = config.messageTimestampType === "LogAppendTime";
+  const verdict = validateRecords(view, records, {
+    keyRequired: config.cleanupPolicy.compact,
+    timestampMin: nowMs - config.messageTimestampBeforeMsMax,
+    timestampMax: nowMs + config.messageTimestampAfterMsMax,
+    logAppendTime: isAppendTime,
+  });
+  if (verdict.type === "malformed") {
+    return refusal(ErrorCode.INVALID_RECORD, `the records cannot be read: ${verdict.problem}`, { logStartOffset });
+  }
+  if (verdict.type === "refused") return recordsRefusal(verdict.refusals, context);
+  if (target.id === view.codecId) {
+    if (isAppendTime) batchSetLogAppendTime(bytes, 0, nowMs);
+    else if (verdict.maxTimestamp !== view.maxTimestamp) batchSetCreateTime(bytes, 0, verdict.maxTimestamp);
+    return { kind: "valid", bytes };
+  }
+  const level = levelOf(config, target);
+  const times = isAppendTime ? { logAppendTimeMs: nowMs } : { maxTimestampMs: verdict.maxTimestamp };
+  const repacked = repackBatch(view, records, { codec: target, level, ...times });
+  if (repacked.length > config.messageBytesMax) {
+    const message = `the batch, packed as the topic asks, has ${repacked.length} bytes and is above max.message.bytes=${config.messageBytesMax}`;
+    return refusal(ErrorCode.MESSAGE_TOO_LARGE, message);
+  }
+  return { kind: "valid", bytes: repacked };
+}
+
+function levelOf(config: LogConfig, codec: Codec): number | undefined {
+  const { name } = codec;
+  return name === "gzip" || name === "lz4" || name === "zstd" ? config.compressionLevels[name] : undefined;
+}
+
+function unpackRefusal(problem: DecompressionProblem): AppendRefused {
+  const code =
+    problem.code === "too-large"
+      ? ErrorCode.MESSAGE_TOO_LARGE
+      : problem.code === "corrupt"
+        ? ErrorCode.CORRUPT_MESSAGE
+        : ErrorCode.UNSUPPORTED_COMPRESSION_TYPE;
+  return refusal(code, `the records cannot be unpacked: ${problem}`);
+}
+
+function recordsRefusal(refusals: readonly RecordRefusal[], context: ValidationContext): AppendRefused {
+  const { topicPartition, config, nowMs, logStartOffset } = context;
+  const { topic, partition } = topicPartition;
+  const recordErrors = refusals.map(({ code, recordIndex }) => ({
+    batchIndex: recordIndex,
+    message:
+      code === "key-null"
+        ? `a compacted topic takes no record without a key (${topic}-${partition})`
+        : code === "timestamp-out-of-range"
+          ? `the timestamp is not between ${nowMs - config.messageTimestampBeforeMsMax} and ${nowMs + config.messageTimestampAfterMsMax}`
+          : "the offset does not follow the one before",
+  }));
+  const message = `${recordErrors.length} records of the batch cannot be taken; record ${recordErrors[0]!.batchIndex}: ${recordErrors[0]!.message}`;
+  const isTime = refusals.every(({ code }) => code === "timestamp-out-of-range");
+  const errorCode = isTime ? ErrorCode.INVALID_TIMESTAMP : ErrorCode.INVALID_RECORD;
+  return refusal(errorCode, message, { clientMessage: message, recordErrors, logStartOffset });
+}

@@ -1,0 +1,469 @@
+// All partition logs of a broker: finds and opens them at start-up, makes and deletes them, and does for all of them what must be done from
+// time to time. Ticks are methods that the timers call; each does a bounded amount of work and goes on in the next turn.
+import {
+  assert,
+  type Clock,
+  type Disk,
+  DiskError,
+  type Logger,
+  type Random,
+  type TimerHandle,
+  type Timers,
+  type Uuid,
+} from "../base/index.ts";
+import {
+  clusterMetadataTopic,
+  type Offset,
+  type TopicPartition,
+  type TopicPartitionKey,
+  topicPartitionKey,
+} from "../model/index.ts";
+import { DelayedRemoval } from "./delayed-removal.ts";
+import { type LogEnvironment, producerIdExpirationMsDefault } from "./environment.ts";
+import { directoryFile, parsePartitionFolder, suffixedFolderName } from "./file-names.ts";
+import { IndexCache, indexCacheBytesMaxDefault } from "./index-cache.ts";
+import type { LogConfig } from "./log-config.ts";
+import { LogDirectory, LogDirectoryProblem } from "./log-directory.ts";
+import { createLog, loadLog } from "./log-loader.ts";
+import type { PartitionLog } from "./partition-log.ts";
+
+export interface LogManagerOptions {
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly logger: Logger;
+  /** log.dirs. Made when missing. */
+  readonly directories: readonly string[];
+  /** The settings in force for a topic's logs. */
+  readonly configOf: (topic: string) => LogConfig;
+  readonly producerIdExpirationMs?: number;
+  readonly indexCacheBytesMax?: number;
+  readonly intervals?: Partial<LogIntervals>;
+  /** Asked for each partition found at start-up: one that this broker should not have is renamed `-stray` and kept. */
+  readonly isStray?: (topicPartition: TopicPartition, topicId: Uuid | null) => boolean;
+  readonly onProgress?: (progress: LoadProgress) => void;
+  /** The device under a directory failed: its logs are offline and no longer known to the manager. */
+  readonly onDirectoryFailure?: (directory: string, error: DiskError) => void;
+}
+
+/** How often what is done; Kafka's names and defaults. */
+export interface LogIntervals {
+  /** log.retention.check.interval.ms */
+  readonly retentionMs: number;
+  /** log.flush.scheduler.interval.ms; Kafka never by default, here often enough for flush.ms, and free where no topic has it. */
+  readonly flushMs: number;
+  /** log.flush.offset.checkpoint.interval.ms and log.flush.start.offset.checkpoint.interval.ms */
+  readonly checkpointMs: number;
+  /** replica.high.watermark.checkpoint.interval.ms */
+  readonly highWatermarkMs: number;
+  /** producer.id.expiration.check.interval.ms */
+  readonly producerExpirationMs: number;
+  /** Delayed removal of deleted files. */
+  readonly removalMs: number;
+}
+
+export const logIntervalsDefault: LogIntervals = {
+  retentionMs: 300_000,
+  flushMs: 1_000,
+  checkpointMs: 60_000,
+  highWatermarkMs: 5_000,
+  producerExpirationMs: 600_000,
+  removalMs: 1_000,
+};
+
+export interface LoadProgress {
+  readonly directory: string;
+  readonly loaded: number;
+  readonly total: number;
+}
+
+export interface LogDirectoryStatus {
+  readonly path: string;
+  readonly isOffline: boolean;
+  readonly hadCleanShutdown: boolean;
+  /** The epoch that the broker had when it stopped cleanly; -1 where it did not, or the mark had none. */
+  readonly previousBrokerEpoch: number;
+}
+
+/** Logs that one step of a tick looks at; then other work has its turn. */
+export const logsPerStepMax = 64;
+/** Files and folders that one step of the removal takes. */
+export const removalsPerStepMax = 64;
+
+export class LogManager {
+  private readonly options: LogManagerOptions;
+  private readonly environment: LogEnvironment;
+  private readonly removal: DelayedRemoval;
+  private readonly dirs: LogDirectory[];
+  private readonly byKey = new Map<TopicPartitionKey, PartitionLog>();
+  private readonly intervals: LogIntervals;
+  private readonly timerHandles = new Set<TimerHandle>();
+  private readonly flushes = new Set<Promise<void>>();
+  private isClosed = false;
+
+  /** Opens all directories and the logs in them. Rejects with LogDirectoryProblem or DiskError where a directory cannot be used. */
+  static async open(options: LogManagerOptions): Promise<LogManager> {
+    const manager = new LogManager(options);
+    try {
+      for (const directory of manager.dirs) directory.open();
+      for (const directory of manager.dirs) await manager.loadDirectory(directory);
+      for (const directory of manager.dirs) directory.removeCleanShutdownMark();
+    } catch (error) {
+      for (const directory of manager.dirs) directory.release();
+      throw error;
+    }
+    return manager;
+  }
+
+  private constructor(options: LogManagerOptions) {
+    this.options = options;
+    const { disk, clock, random, logger } = options;
+    this.removal = new DelayedRemoval(disk, logger);
+    this.dirs = options.directories.map((path) => new LogDirectory(disk, logger, path));
+    this.intervals = { ...logIntervalsDefault, ...options.intervals };
+    this.environment = {
+      disk,
+      clock,
+      random,
+      logger,
+      indexCache: new IndexCache(options.indexCacheBytesMax ?? indexCacheBytesMaxDefault),
+      producerIdExpirationMs: options.producerIdExpirationMs ?? producerIdExpirationMsDefault,
+      removeLater: (paths, delayMs) => {
+        for (const path of paths) this.removal.add(path, clock.wallMs() + delayMs, false);
+      },
+      flushSoon: (log, upTo) => this.later(0, () => this.track(log.flushLater(upTo))),
+      onStorageFailure: (directory, error) => this.onStorageFailure(directory, error),
+    };
+  }
+
+  get directories(): readonly LogDirectoryStatus[] {
+    return this.dirs;
+  }
+
+  get logCount(): number {
+    return this.byKey.size;
+  }
+
+  log(topicPartition: TopicPartition): PartitionLog | null {
+    return this.byKey.get(topicPartitionKey(topicPartition.topic, topicPartition.partition)) ?? null;
+  }
+
+  logs(): IterableIterator<PartitionLog> {
+    return this.byKey.values();
+  }
+
+  /** The log, made where there is none: in `directory`, else in the one that holds the fewest. Throws DiskError. */
+  getOrCreate(topicPartition: TopicPartition, options: { topicId: Uuid | null; directory?: string }): PartitionLog {
+    const { topic, partition } = topicPartition;
+    const key = topicPartitionKey(topic, partition);
+    const known = this.byKey.get(key);
+    if (known !== undefined) {
+      if (options.topicId !== null && known.topicId === null) known.setTopicId(options.topicId);
+      return known;
+    }
+    const directory = this.directoryFor(options.directory);
+    const place = { topicPartition: { topic, partition }, directory, folder: `${directory}/${key}` };
+    const log = createLog(this.environment, place, this.options.configOf(topic), options.topicId);
+    this.byKey.set(key, log);
+    return log;
+  }
+
+  /** Its folder is renamed `-delete` at once and removed after the topic's file.delete.delay.ms. Throws DiskError. */
+  delete(topicPartition: TopicPartition): void {
+    const log = this.take(topicPartition);
+    if (log === null) return;
+    const folder = this.renameAside(log, "delete");
+    this.removal.add(folder, this.options.clock.wallMs() + log.config.fileDeleteDelayMs, true);
+  }
+
+  /** Its folder is renamed `-stray` and kept: this broker should not have it, but nobody said that it may go. Throws DiskError. */
+  renameAsStray(topicPartition: TopicPartition): void {
+    const log = this.take(topicPartition);
+    if (log !== null) this.renameAside(log, "stray");
+  }
+
+  /** The settings of `topic` have changed. */
+  updateConfig(topic: string): void {
+    const config = this.options.configOf(topic);
+    for (const log of this.byKey.values()) if (log.topicPartition.topic === topic) log.updateConfig(config);
+  }
+
+  /** Retention, flush, checkpoints, expiry and delayed removal from now on, at the intervals. */
+  startTimers(): void {
+    const { intervals } = this;
+    this.every(intervals.retentionMs, () => this.eachLog((log) => this.retain(log)));
+    this.every(intervals.flushMs, () => this.flushTick());
+    this.every(intervals.checkpointMs, () => this.checkpointTick());
+    this.every(intervals.highWatermarkMs, () => this.highWatermarkTick());
+    this.every(intervals.producerExpirationMs, () => this.eachLog((log) => log.expireProducers(this.nowMs)));
+    this.every(intervals.removalMs, () => this.removal.run(this.nowMs, removalsPerStepMax));
+  }
+
+  /** Applies every log's retention now. */
+  retentionTick(): void {
+    for (const log of [...this.byKey.values()]) this.guard(log, () => this.retain(log));
+  }
+
+  /** Flushes, on the thread pool, what flush.ms says is due. */
+  flushTick(): void {
+    const { nowMs } = this;
+    for (const log of this.byKey.values()) if (log.isFlushDue(nowMs)) this.track(log.flushLater());
+  }
+
+  /** Recovery points, log starts and high watermarks of all logs; one file each a directory. Throws nothing: the next tick tries again. */
+  checkpointTick(): void {
+    this.eachLog((log) => log.writeEpochs());
+    this.forDirectories((directory, logs) => directory.writeCheckpoints(logs));
+  }
+
+  highWatermarkTick(): void {
+    this.forDirectories((directory, logs) => directory.writeHighWatermarks(logs));
+  }
+
+  /** Removes what is due of the deleted files and folders. */
+  removalTick(): void {
+    this.removal.run(this.nowMs, Number.POSITIVE_INFINITY);
+  }
+
+  /** Writes all checkpoints. Throws DiskError. */
+  writeCheckpoints(): void {
+    for (const [directory, logs] of this.logsByDirectory()) directory.writeCheckpoints(logs);
+  }
+
+  /** Flushes and closes every log, checkpoints, and leaves the clean-shutdown mark where all of a directory went well. */
+  async close(options: { brokerEpoch: number }): Promise<void> {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    for (const handle of this.timerHandles) handle.cancel();
+    this.timerHandles.clear();
+    await Promise.allSettled(this.flushes);
+    for (const [directory, logs] of this.logsByDirectory()) {
+      if (directory.isOffline) continue;
+      try {
+        let count = 0;
+        for (const log of logs) {
+          while (log.isWriting) await log.writePendingLater();
+          log.close();
+          if (++count % logsPerStepMax === 0) await this.turn();
+        }
+        directory.writeCheckpoints(logs);
+        directory.writeCleanShutdownMark(options.brokerEpoch);
+      } catch (error) {
+        if (!(error instanceof DiskError)) throw error;
+        this.options.logger.error(
+          { directory: directory.path, code: error.code },
+          `no clean shutdown of the directory, its logs are checked at the next start: ${error.message}`,
+        );
+      }
+    }
+    for (const log of this.byKey.values()) log.release();
+    this.byKey.clear();
+    for (const directory of this.dirs) directory.release();
+  }
+
+  private get nowMs(): number {
+    return this.options.clock.wallMs();
+  }
+
+  private async loadDirectory(directory: LogDirectory): Promise<void> {
+    const { disk, logger, onProgress } = this.options;
+    const recoveryPoints = directory.readCheckpoint(directoryFile.recoveryPoints);
+    const logStartOffsets = directory.readCheckpoint(directoryFile.logStartOffsets);
+    const highWatermarks = directory.readCheckpoint(directoryFile.highWatermarks);
+    const names = disk
+      .listDirectory(directory.path)
+      .filter((entry) => entry.isDirectory)
+      .map((entry) => entry.name);
+    let loaded = 0;
+    for (const name of names) {
+      const folder = parsePartitionFolder(name);
+      if (folder === null)
+        logger.warn({ directory: directory.path, name }, "the folder is no partition's and is left alone");
+      else if (folder.state === "delete")
+        this.removal.add(`${directory.path}/${name}`, this.deletionDueMs(folder.topicPartition), true);
+      else if (folder.state === "live" && folder.topicPartition.topic !== clusterMetadataTopic) {
+        const key = topicPartitionKey(folder.topicPartition.topic, folder.topicPartition.partition);
+        this.load(directory, folder.topicPartition, key, {
+          recoveryPoint: recoveryPoints.get(key) ?? (0 as Offset),
+          logStartOffset: logStartOffsets.get(key) ?? (0 as Offset),
+          highWatermark: highWatermarks.get(key) ?? (0 as Offset),
+        });
+      }
+      loaded++;
+      if (loaded % logsPerStepMax === 0 || loaded === names.length) {
+        onProgress?.({ directory: directory.path, loaded, total: names.length });
+        await this.turn();
+      }
+    }
+  }
+
+  private load(
+    directory: LogDirectory,
+    topicPartition: TopicPartition,
+    key: TopicPartitionKey,
+    checkpoints: { recoveryPoint: Offset; logStartOffset: Offset; highWatermark: Offset },
+  ): void {
+    const { configOf, logger, isStray } = this.options;
+    const other = this.byKey.get(key);
+    if (other !== undefined) {
+      throw new LogDirectoryProblem(
+        `${key} lies in ${other.directory} and in ${directory.path}; move one of the two folders away`,
+      );
+    }
+    const place = { topicPartition, directory: directory.path, folder: `${directory.path}/${key}` };
+    const options = { hadCleanShutdown: directory.hadCleanShutdown, ...checkpoints };
+    const { log, report } = loadLog(this.environment, place, configOf(topicPartition.topic), options);
+    if (report.recoveredSegments > 0) {
+      logger.info({ partition: key, ...report, logEndOffset: log.logEndOffset }, "checked after an unclean stop");
+    }
+    this.byKey.set(key, log);
+    if (isStray?.(topicPartition, log.topicId) === true) {
+      logger.warn({ partition: key }, "the partition is not this broker's; its folder is renamed -stray");
+      this.renameAsStray(topicPartition);
+    }
+  }
+
+  private deletionDueMs(topicPartition: TopicPartition): number {
+    return this.nowMs + this.options.configOf(topicPartition.topic).fileDeleteDelayMs;
+  }
+
+  private directoryFor(wanted: string | undefined): string {
+    if (wanted !== undefined) {
+      const known = this.dirs.find((directory) => directory.path === wanted);
+      assert(known !== undefined, `${wanted} is not one of log.dirs`);
+      if (known.isOffline) throw new DiskError("EIO", wanted, "create a log in offline directory");
+      return known.path;
+    }
+    const online = this.dirs.filter((directory) => !directory.isOffline);
+    if (online.length === 0)
+      throw new DiskError("EIO", this.dirs[0]?.path ?? "", "create a log, all directories are offline:");
+    if (online.length === 1) return online[0]!.path;
+    const counts = new Map<string, number>(online.map((directory) => [directory.path, 0]));
+    for (const log of this.byKey.values()) {
+      const count = counts.get(log.directory);
+      if (count !== undefined) counts.set(log.directory, count + 1);
+    }
+    return [...counts].reduce((least, next) => (next[1] < least[1] ? next : least))[0];
+  }
+
+  private take(topicPartition: TopicPartition): PartitionLog | null {
+    const key = topicPartitionKey(topicPartition.topic, topicPartition.partition);
+    const log = this.byKey.get(key);
+    if (log === undefined) return null;
+    this.byKey.delete(key);
+    return log;
+  }
+
+  private renameAside(log: PartitionLog, state: "delete" | "stray"): string {
+    const before = log.path;
+    const folder = `${log.directory}/${suffixedFolderName(log.topicPartition, state, this.options.random)}`;
+    log.renameFolder(folder);
+    this.removal.moveFolder(before, folder);
+    return folder;
+  }
+
+  private retain(log: PartitionLog): void {
+    const deletions = log.deleteOldSegments(this.nowMs);
+    if (deletions.length === 0) return;
+    const { topic, partition } = log.topicPartition;
+    this.options.logger.info(
+      { topic, partition, deletions, logStartOffset: log.logStartOffset },
+      `retention removed ${deletions.length} segments`,
+    );
+  }
+
+  private onStorageFailure(path: string, error: DiskError): void {
+    const directory = this.dirs.find((candidate) => candidate.path === path);
+    if (directory === undefined || directory.isOffline) return;
+    directory.isOffline = true;
+    this.options.logger.error({ directory: path, code: error.code }, `the log directory is offline: ${error.message}`);
+    for (const [key, log] of this.byKey) {
+      if (log.directory !== path) continue;
+      log.goOffline();
+      this.byKey.delete(key);
+    }
+    this.options.onDirectoryFailure?.(path, error);
+  }
+
+  private logsByDirectory(): Map<LogDirectory, PartitionLog[]> {
+    const byPath = new Map<string, PartitionLog[]>(this.dirs.map((directory) => [directory.path, []]));
+    for (const log of this.byKey.values()) byPath.get(log.directory)!.push(log);
+    return new Map(this.dirs.map((directory) => [directory, byPath.get(directory.path)!]));
+  }
+
+  private forDirectories(work: (directory: LogDirectory, logs: readonly PartitionLog[]) => void): void {
+    for (const [directory, logs] of this.logsByDirectory()) {
+      try {
+        work(directory, logs);
+      } catch (error) {
+        if (!(error instanceof DiskError)) throw error;
+        this.options.logger.warn(
+          { directory: directory.path, code: error.code },
+          `a checkpoint waits: ${error.message}`,
+        );
+      }
+    }
+  }
+
+  /** Calls `work` for every log, some in this turn and the rest in later ones. */
+  private eachLog(work: (log: PartitionLog) => void): void {
+    const logs = [...this.byKey.values()];
+    let next = 0;
+    const step = (): void => {
+      for (const end = Math.min(next + logsPerStepMax, logs.length); next < end; next++) {
+        const log = logs[next]!;
+        if (this.log(log.topicPartition) === log) this.guard(log, () => work(log));
+      }
+      if (next < logs.length && !this.isClosed) this.later(0, step);
+    };
+    step();
+  }
+
+  /** A log whose disk refuses must not keep the others from their turn. */
+  private guard(log: PartitionLog, work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error;
+      const { topic, partition } = log.topicPartition;
+      this.options.logger.warn({ topic, partition, code: error.code }, error.message);
+    }
+  }
+
+  private track(flush: Promise<void>): void {
+    const settled = flush
+      .catch((error: unknown) => {
+        if (!(error instanceof DiskError)) throw error;
+        this.options.logger.error({ path: error.path, code: error.code }, `a flush failed: ${error.message}`);
+        const directory = this.dirs.find((candidate) => error.path.startsWith(`${candidate.path}/`));
+        // What the device did not take may be gone from the page cache too: trying again would report success for nothing.
+        if (directory !== undefined) this.onStorageFailure(directory.path, error);
+      })
+      .finally(() => this.flushes.delete(settled));
+    this.flushes.add(settled);
+  }
+
+  private every(intervalMs: number, work: () => void): void {
+    const run = (): void => {
+      work();
+      if (!this.isClosed) this.later(intervalMs, run);
+    };
+    this.later(intervalMs, run);
+  }
+
+  private later(delayMs: number, work: () => void): void {
+    const handle = this.options.timers.after(delayMs, () => {
+      this.timerHandles.delete(handle);
+      if (!this.isClosed) work();
+    });
+    this.timerHandles.add(handle);
+  }
+
+  /** Lets others have their turn. */
+  private turn(): Promise<void> {
+    return new Promise((resolve) => {
+      this.options.timers.after(0, resolve);
+    });
+  }
+}

@@ -1,0 +1,678 @@
+// One partition's log: what is appended, read, cut and kept. Appends change memory only; `writePending`, once a turn, brings them to the
+// file, and until then nobody reads or acknowledges them. Owns the appended bytes until they are written. Never decodes a record unless the
+// topic's settings or a search by time demand it, and opens no file before it needs it.
+import { assert, DiskError, type Uuid } from "../base/index.ts";
+import {
+  batchBaseOffset,
+  batchDamage,
+  batchLastOffset,
+  batchLastOffsetDelta,
+  batchLeaderEpoch,
+  batchMaxTimestamp,
+  batchProducerId,
+  batchSetLogAppendTime,
+  batchSizeAt,
+  batchStamp,
+  type LeaderEpoch,
+  type Offset,
+  type ProducerEpoch,
+  type ProducerId,
+  type TimestampMs,
+  type TopicPartition,
+} from "../model/index.ts";
+import { ErrorCode } from "../protocol/index.ts";
+import { refusal, validateClientBatch } from "./append-validation.ts";
+import { encodePartitionMetadata, type LeaderEpochEntry } from "./checkpoint-files.ts";
+import { partitionFile } from "./file-names.ts";
+import type { LogConfig } from "./log-config.ts";
+import { abortedTransactions, readLog } from "./log-read.ts";
+import { deleteOldSegments, totalBytes } from "./log-retention.ts";
+import { runLater, runNow, searchMaxTimestamp, searchTimestamp } from "./log-search.ts";
+import type { LogState } from "./log-state.ts";
+import type {
+  AbortedTransaction,
+  ActiveProducer,
+  AppendOptions,
+  AppendOutcome,
+  AppendRefused,
+  DeleteRecordsOutcome,
+  EpochEndOffset,
+  ReadOptions,
+  ReadOutcome,
+  SegmentDeletion,
+  TimestampedOffset,
+} from "./outcomes.ts";
+import { noteFailure, PendingWrites } from "./pending-writes.ts";
+import type { ProducerVerdict } from "./producer-state.ts";
+import { RecentBatches } from "./recent-batches.ts";
+import { segmentBytesMax } from "./segment.ts";
+
+export class PartitionLog {
+  private readonly state: LogState;
+  private readonly pending: PendingWrites;
+  private recent: RecentBatches | null = null;
+  private lastFlushMs: number;
+  private isClosed = false;
+
+  /** Of a state that the loader has filled. */
+  constructor(state: LogState) {
+    this.state = state;
+    this.pending = new PendingWrites(state);
+    this.pending.flushLater = (upTo) => this.flushLater(upTo);
+    this.lastFlushMs = state.environment.clock.wallMs();
+  }
+
+  get topicPartition(): TopicPartition {
+    return this.state.topicPartition;
+  }
+  /** The log directory (of log.dirs) that holds it. */
+  get directory(): string {
+    return this.state.directory;
+  }
+  /** The partition's own folder. */
+  get path(): string {
+    return this.state.folder;
+  }
+  get topicId(): Uuid | null {
+    return this.state.topicId;
+  }
+  get config(): LogConfig {
+    return this.state.config;
+  }
+  get logStartOffset(): Offset {
+    return this.state.logStartOffset;
+  }
+  /** The next offset to be assigned: appended, maybe not yet written. */
+  get logEndOffset(): Offset {
+    return this.state.logEndOffset;
+  }
+  /** All below is in the file. */
+  get writtenEndOffset(): Offset {
+    return this.state.writtenEndOffset;
+  }
+  get highWatermark(): Offset {
+    return this.state.highWatermark;
+  }
+  /** All below is on the device. */
+  get recoveryPoint(): Offset {
+    return this.state.recoveryPoint;
+  }
+  /** -1 where there is none. */
+  get latestLeaderEpoch(): LeaderEpoch {
+    return this.state.epochs.latestEpoch;
+  }
+  get leaderEpochs(): readonly LeaderEpochEntry[] {
+    return this.state.epochs.entries;
+  }
+  get sizeBytes(): number {
+    return totalBytes(this.state);
+  }
+  get segmentCount(): number {
+    return this.state.segments.length;
+  }
+  /** Where the oldest segment begins: at the log start or before it. */
+  get firstSegmentOffset(): Offset {
+    return this.state.segments[0]!.baseOffset;
+  }
+  /** Where segments begin, oldest first. */
+  get segmentBaseOffsets(): readonly Offset[] {
+    return this.state.segments.map((segment) => segment.baseOffset);
+  }
+  /** A file of it failed: it takes no more appends. */
+  get isOffline(): boolean {
+    return this.state.isOffline;
+  }
+  get hasPending(): boolean {
+    return !this.pending.isEmpty;
+  }
+  /** A `writePendingLater` is under way; what cuts or closes the log must wait for it. */
+  get isWriting(): boolean {
+    return this.pending.isInFlight;
+  }
+
+  /** Nothing from here on is readable to consumers of committed records. */
+  get lastStableOffset(): Offset {
+    const { highWatermark, logStartOffset, producers } = this.state;
+    const unstable = producers.firstUnstableOffset;
+    if (unstable < 0 || unstable >= highWatermark) return highWatermark;
+    return Math.max(unstable, logStartOffset) as Offset;
+  }
+
+  /** Held within the log's start and what is written; never goes back. Returns the value in force. */
+  setHighWatermark(offset: Offset): Offset {
+    const { state } = this;
+    const bounded = Math.max(Math.min(offset, state.writtenEndOffset), state.logStartOffset) as Offset;
+    if (bounded > state.highWatermark) {
+      state.highWatermark = bounded;
+      state.producers.onHighWatermark(bounded);
+    }
+    return state.highWatermark;
+  }
+
+  /** Keeps the id in `partition.metadata`. Throws DiskError. */
+  setTopicId(topicId: Uuid): void {
+    const { state } = this;
+    if (state.topicId === topicId) return;
+    state.environment.disk.writeFileAtomic(
+      `${state.folder}/${partitionFile.metadata}`,
+      encodePartitionMetadata(topicId),
+    );
+    state.topicId = topicId;
+  }
+
+  /**
+   * Checks, numbers and queues. A leader's append is stamped in place, so `bytes` belong to the log until they are written. An outcome of
+   * "appended" is not to be acknowledged before `writePending` has returned.
+   */
+  append(bytes: Buffer, how: AppendOptions): AppendOutcome {
+    if (this.state.isOffline || this.isClosed) return this.storageRefusal("the log is offline");
+    try {
+      if (how.origin === "replication") return this.appendAsFollower(bytes, how);
+      return how.origin === "client" ? this.appendClient(bytes, how) : this.appendTrusted(bytes, how);
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error;
+      noteFailure(this.state, error);
+      return this.storageRefusal(error.message);
+    }
+  }
+
+  /** Writes what is queued, in one system call a segment. Throws DiskError: then nothing of it is in the log any more. */
+  writePending(): void {
+    this.attemptWrite(() => this.pending.write());
+    if (this.unflushedMessages >= this.state.config.flushMessages) this.flush();
+  }
+
+  /** As writePending, on the thread pool. */
+  async writePendingLater(): Promise<void> {
+    try {
+      await this.pending.writeLater();
+    } catch (error) {
+      this.recent?.clear();
+      throw error;
+    }
+    if (this.unflushedMessages >= this.state.config.flushMessages) await this.flushLater();
+  }
+
+  /** Names a byte range; moves no byte. Throws DiskError where a header cannot be read. */
+  read(from: Offset, options: ReadOptions): ReadOutcome {
+    return readLog(this.state, this.recent, from, options);
+  }
+
+  abortedTransactions(from: Offset, upTo: Offset): AbortedTransaction[] {
+    return abortedTransactions(this.state, from, upTo);
+  }
+
+  /** The first record with this timestamp or a later one. */
+  offsetForTimestamp(timestamp: number): TimestampedOffset | null {
+    return runNow(searchTimestamp(this.state, timestamp));
+  }
+
+  offsetForTimestampLater(timestamp: number): Promise<TimestampedOffset | null> {
+    return runLater(searchTimestamp(this.state, timestamp));
+  }
+
+  /** The first record with the latest timestamp. */
+  maxTimestampOffset(): TimestampedOffset | null {
+    return runNow(searchMaxTimestamp(this.state));
+  }
+
+  maxTimestampOffsetLater(): Promise<TimestampedOffset | null> {
+    return runLater(searchMaxTimestamp(this.state));
+  }
+
+  /** A leader's epoch begins at `startOffset`, mostly the log's end. */
+  assignLeaderEpoch(epoch: number, startOffset: Offset): void {
+    this.state.epochs.assign(epoch, startOffset);
+  }
+
+  /** The epoch that `offset` was written in; -1 where none is known. */
+  epochForOffset(offset: Offset): LeaderEpoch {
+    return this.state.epochs.epochForOffset(offset);
+  }
+
+  endOffsetForEpoch(epoch: number): EpochEndOffset {
+    return this.state.epochs.endOffsetFor(epoch, this.state.logEndOffset);
+  }
+
+  /** Cuts everything from `offset` on. Returns whether there was anything. Throws DiskError. */
+  truncateTo(offset: Offset): boolean {
+    const { state } = this;
+    this.writeBeforeChange();
+    if (offset >= state.logEndOffset) {
+      // Epochs without records may contradict the leader's all the same.
+      state.epochs.truncateFromEnd(offset);
+      return false;
+    }
+    if (state.segments[0]!.baseOffset > offset) {
+      this.truncateFullyAndStartAt(offset);
+      return true;
+    }
+    const { active } = state;
+    state.dropSegments(state.segments.filter((segment) => segment.baseOffset > offset));
+    state.active.truncate(offset);
+    if (state.active !== active) state.active.indexes.reopen();
+    this.endAt(offset);
+    state.epochs.truncateFromEnd(offset);
+    state.logStartOffset = Math.min(state.logStartOffset, offset) as Offset;
+    state.rebuildProducers(offset, false);
+    state.writeEpochs();
+    return true;
+  }
+
+  /** Throws everything away; the log is empty and goes on at `offset`. Throws DiskError. */
+  truncateFullyAndStartAt(offset: Offset): void {
+    const { state } = this;
+    this.writeBeforeChange();
+    state.dropSegments(state.segments);
+    // Its file says where the log goes on, also after a restart.
+    void state.addSegment(offset).log;
+    for (const snapshot of [...state.snapshots]) state.removeSnapshot(snapshot);
+    state.epochs.clear();
+    state.logStartOffset = offset;
+    this.endAt(offset);
+    state.highWatermark = offset;
+    state.producers.load([], offset);
+    state.snapshotFloor = offset;
+    state.writeEpochs();
+  }
+
+  /** As DeleteRecords asks: everything below `offset` (-1: below the high watermark) is gone for readers; segments go with retention. */
+  deleteRecordsBefore(offset: Offset): DeleteRecordsOutcome {
+    const { state } = this;
+    if (!state.config.cleanupPolicy.delete) return { kind: "policy-violation" };
+    const target = (offset === -1 ? state.highWatermark : offset) as Offset;
+    if (target < 0 || target > state.highWatermark) return { kind: "out-of-range" };
+    this.raiseLogStartOffset(target);
+    return { kind: "deleted", logStartOffset: state.logStartOffset };
+  }
+
+  /** The log begins at `offset` from now on, where that is later. Also how a follower takes over its leader's start. */
+  raiseLogStartOffset(offset: Offset): void {
+    const { state } = this;
+    if (offset <= state.logStartOffset) return;
+    assert(offset <= state.logEndOffset, `a log that ends at ${state.logEndOffset} cannot begin at ${offset}`);
+    state.logStartOffset = offset;
+    state.highWatermark = Math.max(state.highWatermark, Math.min(offset, state.writtenEndOffset)) as Offset;
+    state.epochs.truncateFromStart(offset);
+    state.producers.onLogStartOffset(offset);
+  }
+
+  /** Begins a new segment, unless the last one is empty. Touches the disk with the next write. */
+  roll(): void {
+    if (this.state.active.sizeBytes === 0) return;
+    this.pending.roll();
+    this.recent?.clear();
+  }
+
+  /** Applies the retention settings. Throws DiskError. */
+  deleteOldSegments(nowMs: number): SegmentDeletion[] {
+    return deleteOldSegments(this.state, nowMs, {
+      roll: () => {
+        this.roll();
+        this.writePending();
+      },
+      raiseLogStartOffset: (offset) => this.raiseLogStartOffset(offset),
+    });
+  }
+
+  /** All below `upTo` (default: everything) is on the device when it returns. Throws DiskError. */
+  flush(upTo: Offset = this.state.logEndOffset): void {
+    if (!this.pending.isInFlight) this.writePendingOnly();
+    const { state } = this;
+    const target = Math.min(upTo, state.writtenEndOffset) as Offset;
+    if (target > state.recoveryPoint) {
+      for (const segment of this.unflushedSegments(target)) {
+        segment.log.sync();
+        this.syncIndexes(segment);
+      }
+    }
+    this.finishFlush(target);
+  }
+
+  /** As flush, on the thread pool. What is appended meanwhile waits for the next one. */
+  async flushLater(upTo: Offset = this.state.logEndOffset): Promise<void> {
+    const { state } = this;
+    const target = Math.min(upTo, state.writtenEndOffset) as Offset;
+    if (target <= state.recoveryPoint || this.isClosed) return;
+    for (const segment of this.unflushedSegments(target)) {
+      await segment.log.syncLater();
+      if (this.isClosed || !state.segments.includes(segment)) return;
+      this.syncIndexes(segment);
+    }
+    // A truncation may have come between.
+    this.finishFlush(Math.min(target, state.writtenEndOffset) as Offset);
+  }
+
+  /** Whether flush.ms has passed since the last flush and there is something to flush. */
+  isFlushDue(nowMs: number): boolean {
+    const { writtenEndOffset, recoveryPoint, config } = this.state;
+    return writtenEndOffset > recoveryPoint && nowMs - this.lastFlushMs >= config.flushMs;
+  }
+
+  /** Brings the leader-epoch file up to date where it is not. Throws DiskError. */
+  writeEpochs(): void {
+    this.state.writeEpochs();
+  }
+
+  updateConfig(config: LogConfig): void {
+    this.state.config = config;
+    this.state.drawJitter();
+  }
+
+  activeProducers(): ActiveProducer[] {
+    return Array.from(this.state.producers.entries(), (entry) => ({
+      producerId: entry.producerId as ProducerId,
+      producerEpoch: entry.epoch as ProducerEpoch,
+      lastSequence: entry.batches.at(-1)?.lastSequence ?? -1,
+      lastTimestamp: entry.lastTimestamp as TimestampMs,
+      coordinatorEpoch: entry.coordinatorEpoch,
+      currentTransactionStartOffset: entry.transactionFirstOffset as Offset,
+    }));
+  }
+
+  hasOngoingTransaction(producerId: number, producerEpoch: number): boolean {
+    return this.state.producers.hasOngoingTransaction(producerId, producerEpoch);
+  }
+
+  /** Forgets producers that have been idle longer than producer.id.expiration.ms. Returns how many. */
+  expireProducers(nowMs: number): number {
+    const { producers, environment } = this.state;
+    return this.pending.isEmpty ? producers.expire(nowMs, environment.producerIdExpirationMs) : 0;
+  }
+
+  /** Flushes, leaves a producer snapshot at the end, closes the files. Idempotent. Throws DiskError. */
+  close(): void {
+    if (this.isClosed) return;
+    const { state } = this;
+    assert(!this.pending.isInFlight, "a log cannot be closed while a write is under way");
+    if (!state.isOffline) {
+      this.flush();
+      for (const segment of state.segments) {
+        if (!segment.isOnDisk || (segment !== state.active && !segment.indexes.needsWrite)) continue;
+        if (segment === state.active) segment.closeTimeIndex();
+        segment.indexes.write();
+      }
+      if (state.writtenEndOffset > state.snapshotFloor) state.writeSnapshot();
+      state.writeEpochs();
+    }
+    this.release();
+  }
+
+  /** Lets go of files and memory without writing anything, as for a folder that is about to be removed or a directory that has failed. */
+  release(): void {
+    this.isClosed = true;
+    for (const segment of this.state.segments) {
+      segment.release();
+      segment.indexes.forget();
+    }
+  }
+
+  /** The directory has failed: nothing is appended or written any more. */
+  goOffline(): void {
+    this.state.isOffline = true;
+    this.release();
+  }
+
+  /** The folder's new name is known to the log; its files are opened anew there. Throws DiskError. */
+  renameFolder(folder: string): void {
+    const { state } = this;
+    for (const segment of state.segments) segment.release();
+    state.environment.disk.rename(state.folder, folder);
+    state.folder = folder;
+    for (const segment of state.segments) segment.moveTo(folder);
+  }
+
+  private appendClient(bytes: Buffer, how: AppendOptions): AppendOutcome {
+    const { state } = this;
+    const verdict = validateClientBatch(bytes, {
+      topicPartition: state.topicPartition,
+      config: state.config,
+      nowMs: how.nowMs,
+      logStartOffset: state.logStartOffset,
+    });
+    if (verdict.kind === "refused") return verdict;
+    const batch = verdict.bytes;
+    if (batch.length > state.config.segmentBytes) return this.segmentRefusal(batch.length);
+    const firstOffset = state.logEndOffset;
+    const lastOffset = (firstOffset + batchLastOffsetDelta(batch, 0)) as Offset;
+    const logAppendTimeMs = state.config.messageTimestampType === "LogAppendTime" ? how.nowMs : -1;
+    let producer: ProducerVerdict | null = null;
+    if (batchProducerId(batch, 0) >= 0) {
+      const isUnverified = how.verification === "unverified";
+      producer = state.producers.check(batch, 0, { origin: "client", firstOffset, isUnverified });
+      if (producer.kind === "refused") return this.producerRefusal(producer);
+      if (producer.kind === "duplicate") {
+        const { batch: known } = producer;
+        return {
+          kind: "duplicate",
+          firstOffset: (known.lastOffset - known.offsetDelta) as Offset,
+          lastOffset: known.lastOffset as Offset,
+          logAppendTimeMs: known.timestamp,
+          logStartOffset: state.logStartOffset,
+        };
+      }
+    }
+    const maxTimestamp = batchMaxTimestamp(batch, 0);
+    this.prepareSegment(batch.length, lastOffset, maxTimestamp, how.nowMs);
+    batchStamp(batch, 0, firstOffset, how.leaderEpoch);
+    state.epochs.assign(how.leaderEpoch, firstOffset);
+    if (producer !== null) this.commitProducer(producer);
+    this.queue(batch, lastOffset);
+    return { kind: "appended", firstOffset, lastOffset, logAppendTimeMs, logStartOffset: state.logStartOffset };
+  }
+
+  /** What this process itself has built: group and transaction records, markers, metadata. One batch or several. */
+  private appendTrusted(bytes: Buffer, how: AppendOptions): AppendOutcome {
+    const { state } = this;
+    const isCoordinator = how.origin === "coordinator";
+    const firstOffset = state.logEndOffset;
+    const isAppendTime = isCoordinator && state.config.messageTimestampType === "LogAppendTime";
+    let nextOffset: number = firstOffset;
+    let maxTimestamp = -1;
+    for (let at = 0; at < bytes.length; ) {
+      const size = batchSizeAt(bytes, at);
+      if (isCoordinator && size > state.config.messageBytesMax) {
+        return refusal(
+          ErrorCode.MESSAGE_TOO_LARGE,
+          `a batch of ${size} bytes is above max.message.bytes=${state.config.messageBytesMax}`,
+        );
+      }
+      const damage = batchDamage(bytes, at);
+      if (damage !== null) return refusal(ErrorCode.CORRUPT_MESSAGE, `the batch is damaged: ${damage}`);
+      if (!isCoordinator && batchLeaderEpoch(bytes, at) !== how.leaderEpoch) {
+        return refusal(
+          ErrorCode.INVALID_RECORD,
+          `a batch of epoch ${batchLeaderEpoch(bytes, at)} appended in epoch ${how.leaderEpoch}`,
+        );
+      }
+      if (isAppendTime) batchSetLogAppendTime(bytes, at, how.nowMs);
+      batchStamp(bytes, at, nextOffset, how.leaderEpoch);
+      maxTimestamp = Math.max(maxTimestamp, batchMaxTimestamp(bytes, at));
+      nextOffset = batchLastOffset(bytes, at) + 1;
+      at += size;
+    }
+    if (nextOffset === firstOffset) return refusal(ErrorCode.INVALID_RECORD, "nothing to append");
+    if (bytes.length > state.config.segmentBytes) return this.segmentRefusal(bytes.length);
+    const logAppendTimeMs = isAppendTime ? how.nowMs : -1;
+    return this.appendWhole(bytes, firstOffset, nextOffset, maxTimestamp, logAppendTimeMs, how);
+  }
+
+  /** Batches as the leader has them. What is cut at the end is left out; nothing is appended where a batch is damaged. */
+  private appendAsFollower(bytes: Buffer, how: AppendOptions): AppendOutcome {
+    const { state } = this;
+    let nextOffset: number = state.logEndOffset;
+    let maxTimestamp = -1;
+    let at = 0;
+    while (at < bytes.length) {
+      const size = batchSizeAt(bytes, at);
+      if (size === -1 || at + size > bytes.length) break;
+      const damage = batchDamage(bytes, at);
+      if (damage !== null) return refusal(ErrorCode.CORRUPT_MESSAGE, `the batch at byte ${at} is damaged: ${damage}`);
+      const baseOffset = batchBaseOffset(bytes, at);
+      if (baseOffset < nextOffset || !Number.isSafeInteger(baseOffset)) {
+        return refusal(
+          ErrorCode.OFFSET_OUT_OF_RANGE,
+          `a batch of offset ${baseOffset} cannot follow offset ${nextOffset - 1}`,
+        );
+      }
+      maxTimestamp = Math.max(maxTimestamp, batchMaxTimestamp(bytes, at));
+      nextOffset = batchLastOffset(bytes, at) + 1;
+      at += size;
+    }
+    if (at === 0) return refusal(ErrorCode.INVALID_RECORD, "no whole batch to append");
+    const whole = at === bytes.length ? bytes : bytes.subarray(0, at);
+    const firstOffset = batchBaseOffset(whole, 0);
+    if (whole.length > segmentBytesMax) return this.segmentRefusal(whole.length);
+    return this.appendWhole(whole, firstOffset, nextOffset, maxTimestamp, -1, how);
+  }
+
+  /** Queues checked batches; all of them lie in one segment. */
+  private appendWhole(
+    bytes: Buffer,
+    firstOffset: Offset,
+    nextOffset: number,
+    maxTimestamp: number,
+    logAppendTimeMs: number,
+    how: AppendOptions,
+  ): AppendOutcome {
+    const { state } = this;
+    const lastOffset = (nextOffset - 1) as Offset;
+    this.prepareSegment(bytes.length, lastOffset, maxTimestamp, how.nowMs);
+    const changeCount = state.producers.changeCount;
+    const origin = how.origin === "replication" ? "replication" : "coordinator";
+    for (let at = 0; at < bytes.length; at += batchSizeAt(bytes, at)) {
+      if (batchProducerId(bytes, at) < 0) continue;
+      const verdict = state.producers.check(bytes, at, { origin });
+      if (verdict.kind === "refused") {
+        state.producers.undoTo(changeCount);
+        return this.producerRefusal(verdict);
+      }
+      this.commitProducer(verdict);
+    }
+    for (let at = 0; at < bytes.length; at += batchSizeAt(bytes, at)) {
+      state.epochs.assign(batchLeaderEpoch(bytes, at), batchBaseOffset(bytes, at));
+    }
+    this.queue(bytes, lastOffset);
+    return { kind: "appended", firstOffset, lastOffset, logAppendTimeMs, logStartOffset: state.logStartOffset };
+  }
+
+  private commitProducer(verdict: ProducerVerdict): void {
+    if (verdict.kind !== "new") return;
+    const aborted = this.state.producers.commit(verdict.entry, verdict.completed);
+    if (aborted !== null) this.state.active.indexes.addAborted(aborted);
+  }
+
+  /** Rolls where the segment cannot or should not take these bytes, and opens a window for them. */
+  private prepareSegment(bytes: number, lastOffset: number, maxTimestamp: number, nowMs: number): void {
+    const { state } = this;
+    if (state.active.mustRoll(bytes, lastOffset, maxTimestamp, nowMs, state.rollJitterMs, state.config)) {
+      // An empty segment is too full only by its offsets: it begins anew where the batch does.
+      if (state.active.sizeBytes > 0) this.roll();
+      else if (lastOffset - state.active.baseOffset > 0x7fff_ffff) this.replaceEmptySegment(lastOffset);
+    }
+    this.pending.begin();
+  }
+
+  private replaceEmptySegment(lastOffset: number): void {
+    const { state } = this;
+    this.writeBeforeChange();
+    state.dropSegments([state.active]);
+    state.addSegment(Math.max(state.logEndOffset, lastOffset - 0x7fff_ffff) as Offset);
+  }
+
+  private queue(bytes: Buffer, lastOffset: Offset): void {
+    const { state } = this;
+    const segment = state.active;
+    const { indexIntervalBytes } = state.config;
+    this.recent ??= new RecentBatches();
+    for (let at = 0; at < bytes.length; ) {
+      const size = batchSizeAt(bytes, at);
+      const last = batchLastOffset(bytes, at);
+      this.recent.add(batchBaseOffset(bytes, at), last, segment.sizeBytes, size);
+      segment.noteBatch(size, last, batchMaxTimestamp(bytes, at), indexIntervalBytes);
+      at += size;
+    }
+    state.logEndOffset = (lastOffset + 1) as Offset;
+    state.producers.endOffset = state.logEndOffset;
+    this.pending.add(bytes);
+  }
+
+  private producerRefusal(verdict: ProducerVerdict & { kind: "refused" }): AppendRefused {
+    return refusal(verdict.errorCode, verdict.message, { logStartOffset: this.state.logStartOffset });
+  }
+
+  private segmentRefusal(bytes: number): AppendRefused {
+    const message = `${bytes} bytes are above segment.bytes=${this.state.config.segmentBytes}`;
+    return refusal(ErrorCode.RECORD_LIST_TOO_LARGE, message);
+  }
+
+  private storageRefusal(message: string): AppendRefused {
+    return refusal(ErrorCode.KAFKA_STORAGE_ERROR, message);
+  }
+
+  private get unflushedMessages(): number {
+    return this.state.writtenEndOffset - this.state.recoveryPoint;
+  }
+
+  private attemptWrite(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.recent?.clear();
+      throw error;
+    }
+  }
+
+  private writePendingOnly(): void {
+    if (!this.pending.isEmpty) this.attemptWrite(() => this.pending.write());
+  }
+
+  private writeBeforeChange(): void {
+    assert(!this.pending.isInFlight, "a log cannot be cut while a write is under way");
+    this.writePendingOnly();
+    this.recent?.clear();
+  }
+
+  private endAt(offset: Offset): void {
+    const { state } = this;
+    state.logEndOffset = state.writtenEndOffset = offset;
+    state.recoveryPoint = Math.min(state.recoveryPoint, offset) as Offset;
+    state.highWatermark = Math.min(state.highWatermark, offset) as Offset;
+  }
+
+  private unflushedSegments(upTo: number): LogState["segments"] {
+    const { segments, recoveryPoint } = this.state;
+    return segments.filter(
+      (segment, index) =>
+        segment.isOnDisk && segment.baseOffset < upTo && (segments[index + 1]?.baseOffset ?? Infinity) > recoveryPoint,
+    );
+  }
+
+  /** The recovery point must not pass what is not in a closed segment's index files: they are not rebuilt below it. */
+  private syncIndexes(segment: LogState["segments"][number]): void {
+    if (segment === this.state.active) return;
+    const { disk } = this.state.environment;
+    segment.indexes.write();
+    for (const path of segment.indexes.filePaths()) {
+      const file = disk.open(path, "append");
+      try {
+        file.sync();
+      } finally {
+        file.close();
+      }
+    }
+  }
+
+  private finishFlush(target: Offset): void {
+    const { state } = this;
+    if (state.isFolderDirty && state.segments.some((segment) => segment.isOnDisk)) {
+      state.environment.disk.syncDirectory(state.folder);
+      state.isFolderDirty = false;
+    }
+    if (target > state.recoveryPoint) {
+      state.writeEpochs();
+      state.recoveryPoint = target;
+    }
+    this.lastFlushMs = state.environment.clock.wallMs();
+  }
+}
