@@ -22,6 +22,8 @@ export type SessionOptions = {
 };
 
 const failedLogBytesMax = 3000;
+const logTailBytesMax = 1500;
+const revivalsMax = 5;
 const stopMsMax = 40_000;
 
 type Prepared = { client: CompatClient; program: Program; checks: Check[]; seconds: number };
@@ -52,6 +54,11 @@ async function prepareAll(options: SessionOptions): Promise<Prepared[]> {
   return prepared;
 }
 
+function brokerEntry(): Prepared {
+  const client = { name: "broker" } as CompatClient;
+  return { client, program: { command: "false", args: [] }, checks: [], seconds: 0 };
+}
+
 export class Session {
   readonly #options: SessionOptions;
   readonly #workDir = mkdtempSync(join(tmpdir(), "blumfeld-compat-run-"));
@@ -59,20 +66,24 @@ export class Session {
   readonly #tag: string;
   #written: FixtureTopic[] = [];
   #broker: RunningBroker | undefined;
+  /** What the broker itself did, as if it were one more client; absent where it was not started here. */
+  readonly #brokerEntry: Prepared | undefined;
+  #revivals = 0;
   #bootstrap = "";
 
   constructor(options: SessionOptions) {
     this.#options = options;
+    this.#brokerEntry = options.target.kind === "bootstrap" ? undefined : brokerEntry();
     // A broker that already runs may hold the topics of an earlier run.
     this.#tag = options.target.kind === "bootstrap" ? `-${process.pid}` : "";
   }
 
   async run(): Promise<ClientReport[]> {
     const prepared = await prepareAll(this.#options);
-    const broker: Prepared | undefined = this.#options.target.kind === "bootstrap" ? undefined : this.#brokerEntry();
+    const broker = this.#brokerEntry;
     const ready = prepared.filter((entry) => entry.checks.length === 0);
     try {
-      if (ready.length > 0) await this.#startBroker(broker);
+      if (ready.length > 0) await this.#startBroker();
       for (const entry of ready) await this.#check(entry);
       for (const entry of ready) await this.#read(entry, "read", (topic) => topic.client !== entry.client.name);
       if (broker !== undefined && ready.length > 0) await this.#stopAndReopen(ready, broker);
@@ -95,12 +106,7 @@ export class Session {
     });
   }
 
-  #brokerEntry(): Prepared {
-    const client = { name: "broker" } as CompatClient;
-    return { client, program: { command: "false", args: [] }, checks: [], seconds: 0 };
-  }
-
-  async #startBroker(entry: Prepared | undefined): Promise<void> {
+  async #startBroker(): Promise<void> {
     const { target } = this.#options;
     if (target.kind === "bootstrap") {
       this.#bootstrap = target.bootstrap;
@@ -111,7 +117,7 @@ export class Session {
     this.#bootstrap = this.#broker.bootstrap;
     const seconds = (performance.now() - startedMs) / 1000;
     this.#options.say(`broker ready at ${this.#bootstrap} after ${seconds.toFixed(1)} s, pid ${this.#broker.pid}`);
-    if (entry !== undefined) entry.seconds += seconds;
+    if (this.#brokerEntry !== undefined) this.#brokerEntry.seconds += seconds;
   }
 
   #specification(topics: readonly FixtureTopic[]): Specification {
@@ -148,12 +154,23 @@ export class Session {
     if (checks.some((check) => check.name.endsWith("end")) && !this.#options.verbose) {
       this.#options.say(result.output.slice(-failedLogBytesMax));
     }
-    const exit = phase === "dump" ? undefined : this.#broker?.exitCode();
-    if (exit !== undefined)
-      throw new Error(
-        `the broker ended with exit code ${exit} during ${entry.client.name}\n${this.#broker?.log().slice(-3000)}`,
-      );
+    if (phase !== "dump") await this.#reviveBroker(`${entry.client.name} ${phase}`);
     return checks;
+  }
+
+  /** A broker that ended during a program starts again on its data, so that the other clients still say something. */
+  async #reviveBroker(during: string): Promise<void> {
+    const ended = this.#broker;
+    const code = ended?.exitCode();
+    if (ended === undefined || code === undefined) return;
+    const why = `it ended with exit code ${code}: ${ended.log().trim().slice(-logTailBytesMax)}`;
+    this.#options.say(`the broker ended during ${during}: ${why}`);
+    this.#brokerEntry?.checks.push({ name: `survives ${during}`, ok: false, why: why.replaceAll("\n", " ") });
+    ended.remove();
+    this.#broker = undefined;
+    this.#revivals += 1;
+    if (this.#revivals > revivalsMax) throw new Error(`the broker ended ${this.#revivals} times`);
+    await this.#startBroker();
   }
 
   async #check(entry: Prepared): Promise<void> {
@@ -196,7 +213,7 @@ export class Session {
     }
     this.#broker.remove();
     this.#broker = undefined;
-    await this.#startBroker(broker);
+    await this.#startBroker();
     broker.checks.push({ name: "starts again on its data directory", ok: true, why: "" });
     const reader =
       ready.find((entry) => entry.client.phases.includes("read") && entry.client.name === "franz-go") ??
