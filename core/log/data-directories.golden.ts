@@ -1,7 +1,7 @@
 // Data directories as Apache Kafka left them, one stopped cleanly and one killed: every log must open and say what Kafka's own tools and
 // clients said of it.
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { FileDisk } from "@blumfeld/host/disk";
@@ -18,7 +18,7 @@ import {
   type TopicPartition,
   topicPartitionKey,
 } from "../model/index.ts";
-import { LogManager, logConfigDefaults, type PartitionLog } from "./index.ts";
+import { LogManager, logConfigDefaults, type PartitionLog, parsePartitionFolder } from "./index.ts";
 
 interface ExpectedBatch {
   baseOffset: string;
@@ -38,8 +38,12 @@ interface ExpectedPartition {
   highWatermark: string;
   lastStableOffset: string;
   latestOffsetLeaderEpoch: number;
-  maxTimestamp: { timestamp: string; offset: string } | string | null;
-  producers?: unknown[];
+  maxTimestamp: string;
+  maxTimestampOffset: string;
+  producers: Record<string, string | number>[];
+  /** Not of internal topics. */
+  records?: { offset: string; timestamp: string }[];
+  readCommittedOffsets?: string[];
 }
 interface Expected {
   disk: Record<string, ExpectedFolder>;
@@ -136,5 +140,110 @@ describe.skipIf(missingShared).each(["clean", "killed"])("the data directory of 
         });
       }
     }
+  });
+
+  test("the latest timestamp, its offset, and each record's timestamp lead to the record that clients saw", () => {
+    for (const [topic, partition, seen] of partitions()) {
+      const log = logOf(topic, partition);
+      const name = topicPartitionKey(topic, partition);
+      const latest = log.maxTimestampOffset();
+      expect([name, latest?.timestamp ?? -1, latest?.offset ?? -1]).toEqual([
+        name,
+        Number(seen.maxTimestamp),
+        Number(seen.maxTimestampOffset),
+      ]);
+      const records = seen.records ?? [];
+      for (const { timestamp } of records) {
+        const wanted = records.find((record) => Number(record.timestamp) >= Number(timestamp))!;
+        const found = log.offsetForTimestamp(Number(timestamp))!;
+        // Markers have timestamps and offsets too, but clients do not see them.
+        if (found.offset !== Number(wanted.offset))
+          expect(records.map((record) => record.offset)).not.toContain(String(found.offset));
+        else expect([name, found.timestamp]).toEqual([name, Number(wanted.timestamp)]);
+      }
+    }
+  });
+
+  test("producers and leader epochs are what clients and the files say", () => {
+    for (const [topic, partition, seen] of partitions()) {
+      const log = logOf(topic, partition);
+      const name = topicPartitionKey(topic, partition);
+      const producers = log.activeProducers().map((producer) => ({
+        producerId: String(producer.producerId),
+        epoch: producer.producerEpoch,
+        lastSequence: producer.lastSequence,
+        lastTimestamp: String(producer.lastTimestamp),
+        coordinatorEpoch: producer.coordinatorEpoch,
+        currentTransactionStartOffset: String(producer.currentTransactionStartOffset),
+      }));
+      const byId = (one: { producerId?: unknown }, other: { producerId?: unknown }): number =>
+        Number(one.producerId) - Number(other.producerId);
+      expect([name, producers.sort(byId)]).toEqual([name, [...seen.producers].sort(byId)]);
+      const epochs = log.leaderEpochs.map(({ epoch, startOffset }) => `${epoch} ${startOffset}`);
+      // An epoch that begins at the log's end goes at each start, as in Kafka: a new leader's epoch takes its place.
+      const kept = expected.disk[name]!["leader-epoch-checkpoint"]!.slice(2).filter(
+        (line) => Number(line.split(" ")[1]) < log.logEndOffset,
+      );
+      expect([name, epochs]).toEqual([name, kept]);
+      const [lastEpoch] = expected.disk[name]!["leader-epoch-checkpoint"]!.at(-1)!.split(" ");
+      log.assignLeaderEpoch(Number(lastEpoch), log.logEndOffset);
+      expect([name, log.latestLeaderEpoch]).toEqual([name, seen.latestOffsetLeaderEpoch]);
+    }
+  });
+
+  test("a reader of committed records is told of exactly the transactions that it must skip", () => {
+    for (const [topic, partition, seen] of partitions()) {
+      if (seen.records === undefined) continue;
+      const log = logOf(topic, partition);
+      const stable = log.lastStableOffset;
+      const aborted = log.abortedTransactions(log.logStartOffset, stable);
+      const batches = Object.values(
+        expected.disk[topicPartitionKey(topic, partition)]!.batches ?? {},
+      ).flat() as (ExpectedBatch & {
+        producerId: string;
+        isTransactional: boolean;
+        isControl: boolean;
+      })[];
+      const markers = batches.filter((batch) => batch.isControl);
+      const isSkipped = (offset: number): boolean => {
+        const batch = batches.find((one) => Number(one.baseOffset) <= offset && offset <= Number(one.lastOffset))!;
+        if (!batch.isTransactional) return false;
+        return aborted.some(({ producerId, firstOffset }) => {
+          const end = markers.find(
+            (marker) => Number(marker.producerId) === producerId && Number(marker.baseOffset) > firstOffset,
+          );
+          return Number(batch.producerId) === producerId && offset >= firstOffset && offset < Number(end!.baseOffset);
+        });
+      };
+      const committed = seen.records
+        .map((record) => Number(record.offset))
+        .filter((offset) => offset < stable && !isSkipped(offset));
+      expect([topic, partition, committed]).toEqual([topic, partition, seen.readCommittedOffsets!.map(Number)]);
+    }
+  });
+
+  test("stopping without having done anything leaves every byte of a cleanly stopped log as it was", async () => {
+    const data = join(root, "data");
+    const folders = readdirSync(data).filter(
+      (name) => parsePartitionFolder(name)?.state === "live" && !name.startsWith("__cluster_metadata"),
+    );
+    const read = (): Map<string, string> =>
+      new Map(
+        folders.flatMap((folder) =>
+          readdirSync(join(data, folder)).map((file): [string, string] => [
+            `${folder}/${file}`,
+            readFileSync(join(data, folder, file)).toString("base64"),
+          ]),
+        ),
+      );
+    const before = read();
+    await manager.close({ brokerEpoch: 318 });
+    expect(readFileSync(join(data, ".kafka_cleanshutdown"), "latin1")).toBe('{"version":0,"brokerEpoch":318}');
+    const after = read();
+    if (kind === "clean") expect([...after.keys()]).toEqual([...before.keys()]);
+    for (const [file, bytes] of after) if (kind === "clean") expect([file, bytes]).toEqual([file, before.get(file)]);
+    // Whatever was allocated ahead is cut off now.
+    for (const [file, bytes] of after)
+      if (/index$/.test(file)) expect([file, bytes.length < 20_000]).toEqual([file, true]);
   });
 });

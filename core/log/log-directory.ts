@@ -31,7 +31,10 @@ export class LogDirectory {
   /** Checksum and length of what was written last, so that an unchanged checkpoint is not written again. */
   private readonly written = new Map<string, string>();
 
-  constructor(disk: Disk, logger: Logger, path: string) {
+  private readonly isLockHeld: boolean;
+
+  constructor(disk: Disk, logger: Logger, path: string, isLockHeld = false) {
+    this.isLockHeld = isLockHeld;
     this.disk = disk;
     this.logger = logger;
     this.path = path;
@@ -40,8 +43,8 @@ export class LogDirectory {
   /** Makes the directory where it is missing and takes its lock. Throws DiskError and LogDirectoryProblem. */
   open(): void {
     this.disk.makeDirectory(this.path);
-    this.lock = this.disk.lock(this.file(directoryFile.lock));
-    if (this.lock === null) {
+    if (!this.isLockHeld) this.lock = this.disk.lock(this.file(directoryFile.lock));
+    if (this.lock === null && !this.isLockHeld) {
       throw new LogDirectoryProblem(
         `${this.path} is in use by another process, which holds ${directoryFile.lock} in it; stop that process or choose another log.dirs`,
       );

@@ -97,7 +97,7 @@ class LogLoader {
     state.epochs.truncateFromStart(state.logStartOffset);
     state.removeStraySnapshots();
     state.rebuildProducers(end, options.hadCleanShutdown && this.recoveredSegments === 0);
-    if (!options.hadCleanShutdown || this.recoveredSegments > 0) this.leaveRecovered();
+    if (!options.hadCleanShutdown || this.recoveredSegments > 0) this.leaveSnapshot();
     state.highWatermark = Math.max(Math.min(options.highWatermark, end), state.logStartOffset) as Offset;
     state.producers.onHighWatermark(state.highWatermark);
     return { recoveredSegments: this.recoveredSegments, cutBytes: this.cutBytes };
@@ -278,6 +278,7 @@ class LogLoader {
     if (segment !== state.active) segment.indexes.close();
     state.producers.endOffset = nextOffset;
     state.producers.settle(state.producers.changeCount);
+    this.leaveSnapshot();
     return cut;
   }
 
@@ -308,11 +309,11 @@ class LogLoader {
     return options.logStartOffset;
   }
 
-  /** As Kafka does after a recovery: the producers' state is not to be replayed again. */
-  private leaveRecovered(): void {
+  /** What was read through for producers is not to be read again. */
+  private leaveSnapshot(): void {
     const { state } = this;
     try {
-      if (state.logEndOffset > state.snapshotFloor) state.writeSnapshot();
+      state.writeSnapshot();
     } catch (error) {
       // A full disk must not keep a log from being read.
       if (!(error instanceof DiskError)) throw error;

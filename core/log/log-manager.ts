@@ -35,6 +35,8 @@ export interface LogManagerOptions {
   readonly logger: Logger;
   /** log.dirs. Made when missing. */
   readonly directories: readonly string[];
+  /** The caller holds the directories' lock files, and releases them after `close`. Default: the manager takes them itself. */
+  readonly areLocksHeld?: boolean;
   /** The settings in force for a topic's logs. */
   readonly configOf: (topic: string) => LogConfig;
   readonly producerIdExpirationMs?: number;
@@ -120,7 +122,7 @@ export class LogManager {
     this.options = options;
     const { disk, clock, random, logger } = options;
     this.removal = new DelayedRemoval(disk, logger);
-    this.dirs = options.directories.map((path) => new LogDirectory(disk, logger, path));
+    this.dirs = options.directories.map((path) => new LogDirectory(disk, logger, path, options.areLocksHeld));
     this.intervals = { ...logIntervalsDefault, ...options.intervals };
     this.environment = {
       disk,

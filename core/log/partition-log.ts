@@ -2,28 +2,12 @@
 // file, and until then nobody reads or acknowledges them. Owns the appended bytes until they are written. Never decodes a record unless the
 // topic's settings or a search by time demand it, and opens no file before it needs it.
 import { assert, DiskError, type Uuid } from "../base/index.ts";
-import {
-  batchBaseOffset,
-  batchDamage,
-  batchLastOffset,
-  batchLastOffsetDelta,
-  batchLeaderEpoch,
-  batchMaxTimestamp,
-  batchProducerId,
-  batchSetLogAppendTime,
-  batchSizeAt,
-  batchStamp,
-  type LeaderEpoch,
-  type Offset,
-  type ProducerEpoch,
-  type ProducerId,
-  type TimestampMs,
-  type TopicPartition,
-} from "../model/index.ts";
+import type { LeaderEpoch, Offset, ProducerEpoch, ProducerId, TimestampMs, TopicPartition } from "../model/index.ts";
 import { ErrorCode } from "../protocol/index.ts";
-import { refusal, validateClientBatch } from "./append-validation.ts";
+import { refusal } from "./append-validation.ts";
 import { encodePartitionMetadata, type LeaderEpochEntry } from "./checkpoint-files.ts";
 import { partitionFile } from "./file-names.ts";
+import { LogAppender } from "./log-append.ts";
 import type { LogConfig } from "./log-config.ts";
 import { abortedTransactions, readLog } from "./log-read.ts";
 import { deleteOldSegments, totalBytes } from "./log-retention.ts";
@@ -34,7 +18,6 @@ import type {
   ActiveProducer,
   AppendOptions,
   AppendOutcome,
-  AppendRefused,
   DeleteRecordsOutcome,
   EpochEndOffset,
   ReadOptions,
@@ -43,14 +26,11 @@ import type {
   TimestampedOffset,
 } from "./outcomes.ts";
 import { noteFailure, PendingWrites } from "./pending-writes.ts";
-import type { ProducerVerdict } from "./producer-state.ts";
-import { RecentBatches } from "./recent-batches.ts";
-import { segmentBytesMax } from "./segment.ts";
 
 export class PartitionLog {
   private readonly state: LogState;
   private readonly pending: PendingWrites;
-  private recent: RecentBatches | null = null;
+  private readonly appender: LogAppender;
   private lastFlushMs: number;
   private isClosed = false;
 
@@ -59,6 +39,7 @@ export class PartitionLog {
     this.state = state;
     this.pending = new PendingWrites(state);
     this.pending.flushLater = (upTo) => this.flushLater(upTo);
+    this.appender = new LogAppender(state, this.pending);
     this.lastFlushMs = state.environment.clock.wallMs();
   }
 
@@ -167,8 +148,7 @@ export class PartitionLog {
   append(bytes: Buffer, how: AppendOptions): AppendOutcome {
     if (this.state.isOffline || this.isClosed) return this.storageRefusal("the log is offline");
     try {
-      if (how.origin === "replication") return this.appendAsFollower(bytes, how);
-      return how.origin === "client" ? this.appendClient(bytes, how) : this.appendTrusted(bytes, how);
+      return this.appender.append(bytes, how);
     } catch (error) {
       if (!(error instanceof DiskError)) throw error;
       noteFailure(this.state, error);
@@ -187,7 +167,7 @@ export class PartitionLog {
     try {
       await this.pending.writeLater();
     } catch (error) {
-      this.recent?.clear();
+      this.appender.recent?.clear();
       throw error;
     }
     if (this.unflushedMessages >= this.state.config.flushMessages) await this.flushLater();
@@ -195,7 +175,7 @@ export class PartitionLog {
 
   /** Names a byte range; moves no byte. Throws DiskError where a header cannot be read. */
   read(from: Offset, options: ReadOptions): ReadOutcome {
-    return readLog(this.state, this.recent, from, options);
+    return readLog(this.state, this.appender.recent, from, options);
   }
 
   abortedTransactions(from: Offset, upTo: Offset): AbortedTransaction[] {
@@ -299,9 +279,7 @@ export class PartitionLog {
 
   /** Begins a new segment, unless the last one is empty. Touches the disk with the next write. */
   roll(): void {
-    if (this.state.active.sizeBytes === 0) return;
-    this.pending.roll();
-    this.recent?.clear();
+    this.appender.roll();
   }
 
   /** Applies the retention settings. Throws DiskError. */
@@ -422,191 +400,7 @@ export class PartitionLog {
     for (const segment of state.segments) segment.moveTo(folder);
   }
 
-  private appendClient(bytes: Buffer, how: AppendOptions): AppendOutcome {
-    const { state } = this;
-    const verdict = validateClientBatch(bytes, {
-      topicPartition: state.topicPartition,
-      config: state.config,
-      nowMs: how.nowMs,
-      logStartOffset: state.logStartOffset,
-    });
-    if (verdict.kind === "refused") return verdict;
-    const batch = verdict.bytes;
-    if (batch.length > state.config.segmentBytes) return this.segmentRefusal(batch.length);
-    const firstOffset = state.logEndOffset;
-    const lastOffset = (firstOffset + batchLastOffsetDelta(batch, 0)) as Offset;
-    const logAppendTimeMs = state.config.messageTimestampType === "LogAppendTime" ? how.nowMs : -1;
-    let producer: ProducerVerdict | null = null;
-    if (batchProducerId(batch, 0) >= 0) {
-      const isUnverified = how.verification === "unverified";
-      producer = state.producers.check(batch, 0, { origin: "client", firstOffset, isUnverified });
-      if (producer.kind === "refused") return this.producerRefusal(producer);
-      if (producer.kind === "duplicate") {
-        const { batch: known } = producer;
-        return {
-          kind: "duplicate",
-          firstOffset: (known.lastOffset - known.offsetDelta) as Offset,
-          lastOffset: known.lastOffset as Offset,
-          logAppendTimeMs: known.timestamp,
-          logStartOffset: state.logStartOffset,
-        };
-      }
-    }
-    const maxTimestamp = batchMaxTimestamp(batch, 0);
-    this.prepareSegment(batch.length, lastOffset, maxTimestamp, how.nowMs);
-    batchStamp(batch, 0, firstOffset, how.leaderEpoch);
-    state.epochs.assign(how.leaderEpoch, firstOffset);
-    if (producer !== null) this.commitProducer(producer);
-    this.queue(batch, lastOffset);
-    return { kind: "appended", firstOffset, lastOffset, logAppendTimeMs, logStartOffset: state.logStartOffset };
-  }
-
-  /** What this process itself has built: group and transaction records, markers, metadata. One batch or several. */
-  private appendTrusted(bytes: Buffer, how: AppendOptions): AppendOutcome {
-    const { state } = this;
-    const isCoordinator = how.origin === "coordinator";
-    const firstOffset = state.logEndOffset;
-    const isAppendTime = isCoordinator && state.config.messageTimestampType === "LogAppendTime";
-    let nextOffset: number = firstOffset;
-    let maxTimestamp = -1;
-    for (let at = 0; at < bytes.length; ) {
-      const size = batchSizeAt(bytes, at);
-      if (isCoordinator && size > state.config.messageBytesMax) {
-        return refusal(
-          ErrorCode.MESSAGE_TOO_LARGE,
-          `a batch of ${size} bytes is above max.message.bytes=${state.config.messageBytesMax}`,
-        );
-      }
-      const damage = batchDamage(bytes, at);
-      if (damage !== null) return refusal(ErrorCode.CORRUPT_MESSAGE, `the batch is damaged: ${damage}`);
-      if (!isCoordinator && batchLeaderEpoch(bytes, at) !== how.leaderEpoch) {
-        return refusal(
-          ErrorCode.INVALID_RECORD,
-          `a batch of epoch ${batchLeaderEpoch(bytes, at)} appended in epoch ${how.leaderEpoch}`,
-        );
-      }
-      if (isAppendTime) batchSetLogAppendTime(bytes, at, how.nowMs);
-      batchStamp(bytes, at, nextOffset, how.leaderEpoch);
-      maxTimestamp = Math.max(maxTimestamp, batchMaxTimestamp(bytes, at));
-      nextOffset = batchLastOffset(bytes, at) + 1;
-      at += size;
-    }
-    if (nextOffset === firstOffset) return refusal(ErrorCode.INVALID_RECORD, "nothing to append");
-    if (bytes.length > state.config.segmentBytes) return this.segmentRefusal(bytes.length);
-    const logAppendTimeMs = isAppendTime ? how.nowMs : -1;
-    return this.appendWhole(bytes, firstOffset, nextOffset, maxTimestamp, logAppendTimeMs, how);
-  }
-
-  /** Batches as the leader has them. What is cut at the end is left out; nothing is appended where a batch is damaged. */
-  private appendAsFollower(bytes: Buffer, how: AppendOptions): AppendOutcome {
-    const { state } = this;
-    let nextOffset: number = state.logEndOffset;
-    let maxTimestamp = -1;
-    let at = 0;
-    while (at < bytes.length) {
-      const size = batchSizeAt(bytes, at);
-      if (size === -1 || at + size > bytes.length) break;
-      const damage = batchDamage(bytes, at);
-      if (damage !== null) return refusal(ErrorCode.CORRUPT_MESSAGE, `the batch at byte ${at} is damaged: ${damage}`);
-      const baseOffset = batchBaseOffset(bytes, at);
-      if (baseOffset < nextOffset || !Number.isSafeInteger(baseOffset)) {
-        return refusal(
-          ErrorCode.OFFSET_OUT_OF_RANGE,
-          `a batch of offset ${baseOffset} cannot follow offset ${nextOffset - 1}`,
-        );
-      }
-      maxTimestamp = Math.max(maxTimestamp, batchMaxTimestamp(bytes, at));
-      nextOffset = batchLastOffset(bytes, at) + 1;
-      at += size;
-    }
-    if (at === 0) return refusal(ErrorCode.INVALID_RECORD, "no whole batch to append");
-    const whole = at === bytes.length ? bytes : bytes.subarray(0, at);
-    const firstOffset = batchBaseOffset(whole, 0);
-    if (whole.length > segmentBytesMax) return this.segmentRefusal(whole.length);
-    return this.appendWhole(whole, firstOffset, nextOffset, maxTimestamp, -1, how);
-  }
-
-  /** Queues checked batches; all of them lie in one segment. */
-  private appendWhole(
-    bytes: Buffer,
-    firstOffset: Offset,
-    nextOffset: number,
-    maxTimestamp: number,
-    logAppendTimeMs: number,
-    how: AppendOptions,
-  ): AppendOutcome {
-    const { state } = this;
-    const lastOffset = (nextOffset - 1) as Offset;
-    this.prepareSegment(bytes.length, lastOffset, maxTimestamp, how.nowMs);
-    const changeCount = state.producers.changeCount;
-    const origin = how.origin === "replication" ? "replication" : "coordinator";
-    for (let at = 0; at < bytes.length; at += batchSizeAt(bytes, at)) {
-      if (batchProducerId(bytes, at) < 0) continue;
-      const verdict = state.producers.check(bytes, at, { origin });
-      if (verdict.kind === "refused") {
-        state.producers.undoTo(changeCount);
-        return this.producerRefusal(verdict);
-      }
-      this.commitProducer(verdict);
-    }
-    for (let at = 0; at < bytes.length; at += batchSizeAt(bytes, at)) {
-      state.epochs.assign(batchLeaderEpoch(bytes, at), batchBaseOffset(bytes, at));
-    }
-    this.queue(bytes, lastOffset);
-    return { kind: "appended", firstOffset, lastOffset, logAppendTimeMs, logStartOffset: state.logStartOffset };
-  }
-
-  private commitProducer(verdict: ProducerVerdict): void {
-    if (verdict.kind !== "new") return;
-    const aborted = this.state.producers.commit(verdict.entry, verdict.completed);
-    if (aborted !== null) this.state.active.indexes.addAborted(aborted);
-  }
-
-  /** Rolls where the segment cannot or should not take these bytes, and opens a window for them. */
-  private prepareSegment(bytes: number, lastOffset: number, maxTimestamp: number, nowMs: number): void {
-    const { state } = this;
-    if (state.active.mustRoll(bytes, lastOffset, maxTimestamp, nowMs, state.rollJitterMs, state.config)) {
-      // An empty segment is too full only by its offsets: it begins anew where the batch does.
-      if (state.active.sizeBytes > 0) this.roll();
-      else if (lastOffset - state.active.baseOffset > 0x7fff_ffff) this.replaceEmptySegment(lastOffset);
-    }
-    this.pending.begin();
-  }
-
-  private replaceEmptySegment(lastOffset: number): void {
-    const { state } = this;
-    this.writeBeforeChange();
-    state.dropSegments([state.active]);
-    state.addSegment(Math.max(state.logEndOffset, lastOffset - 0x7fff_ffff) as Offset);
-  }
-
-  private queue(bytes: Buffer, lastOffset: Offset): void {
-    const { state } = this;
-    const segment = state.active;
-    const { indexIntervalBytes } = state.config;
-    this.recent ??= new RecentBatches();
-    for (let at = 0; at < bytes.length; ) {
-      const size = batchSizeAt(bytes, at);
-      const last = batchLastOffset(bytes, at);
-      this.recent.add(batchBaseOffset(bytes, at), last, segment.sizeBytes, size);
-      segment.noteBatch(size, last, batchMaxTimestamp(bytes, at), indexIntervalBytes);
-      at += size;
-    }
-    state.logEndOffset = (lastOffset + 1) as Offset;
-    state.producers.endOffset = state.logEndOffset;
-    this.pending.add(bytes);
-  }
-
-  private producerRefusal(verdict: ProducerVerdict & { kind: "refused" }): AppendRefused {
-    return refusal(verdict.errorCode, verdict.message, { logStartOffset: this.state.logStartOffset });
-  }
-
-  private segmentRefusal(bytes: number): AppendRefused {
-    const message = `${bytes} bytes are above segment.bytes=${this.state.config.segmentBytes}`;
-    return refusal(ErrorCode.RECORD_LIST_TOO_LARGE, message);
-  }
-
-  private storageRefusal(message: string): AppendRefused {
+  private storageRefusal(message: string): AppendOutcome {
     return refusal(ErrorCode.KAFKA_STORAGE_ERROR, message);
   }
 
@@ -618,7 +412,7 @@ export class PartitionLog {
     try {
       work();
     } catch (error) {
-      this.recent?.clear();
+      this.appender.recent?.clear();
       throw error;
     }
   }
@@ -630,7 +424,7 @@ export class PartitionLog {
   private writeBeforeChange(): void {
     assert(!this.pending.isInFlight, "a log cannot be cut while a write is under way");
     this.writePendingOnly();
-    this.recent?.clear();
+    this.appender.recent?.clear();
   }
 
   private endAt(offset: Offset): void {
