@@ -166,7 +166,7 @@ export class ShardRuntime<S extends Shard<Entry, Timer>, Entry, Timer> {
     }
     const complete = this.completionOf(decision, reply);
     if (decision.records.length === 0) return this.completeInOrder(complete, gatheringBefore);
-    const refused = this.gather(decision.records, nowMs, mark);
+    const refused = this.gather(decision, nowMs, mark);
     if (refused !== null) return complete(refused);
     this.gathering!.completions.push(complete);
     this.parts.requestFlush();
@@ -264,19 +264,19 @@ export class ShardRuntime<S extends Shard<Entry, Timer>, Entry, Timer> {
 
   // --- time ------------------------------------------------------------------------------------
 
-  /** Null while no timer is set or the shard is not active. */
+  /** On the monotonic clock. Null while no timer is set or the shard is not active. */
   nextDeadlineMs(): number | null {
     return this.state === "active" ? this.parts.timers.nextDeadlineMs() : null;
   }
 
   /** Runs what is due, at most `countMax` timers, so that a burst of time-outs leaves room for requests. */
-  onTime(nowMs: number, countMax: number): void {
+  onTime(countMax: number): void {
     for (let count = 0; count < countMax && this.state === "active"; count++) {
-      const due = this.parts.timers.takeDue(nowMs);
+      const due = this.parts.timers.takeDue();
       if (due === null) return;
       this.write<void>(
         `timer ${due.key}`,
-        (shard) => shard.onTimer(due.action, nowMs),
+        (shard, nowMs) => shard.onTimer(due.action, nowMs),
         () => {},
       );
     }
@@ -305,8 +305,9 @@ export class ShardRuntime<S extends Shard<Entry, Timer>, Entry, Timer> {
   }
 
   /** Replays and adds to the turn's batch. An error code when one decision is larger than a batch may be; the state is as before then. */
-  private gather(records: readonly Entry[], nowMs: number, mark: UndoMark): number | null {
+  private gather(decision: Decision<unknown, Entry>, nowMs: number, mark: UndoMark): number | null {
     const { shard, log, undo } = this.parts;
+    const { records } = decision;
     const encoded = records.map((entry) => shard.encode(entry));
     let bytes = 0;
     for (const { key, value } of encoded) bytes += key.length + (value?.length ?? 0) + recordOverheadBytes;
@@ -319,7 +320,7 @@ export class ShardRuntime<S extends Shard<Entry, Timer>, Entry, Timer> {
     this.gathering ??= { mark, builder: new RecordBatchBuilder(), bytes: batchHeaderBytes, completions: [] };
     this.gathering.bytes += bytes;
     for (const { key, value } of encoded) this.gathering.builder.append(nowMs, key, value);
-    for (const entry of records) shard.replay(entry, nowMs, null);
+    if (decision.isApplied !== true) for (const entry of records) shard.replay(entry, nowMs, null);
     return null;
   }
 

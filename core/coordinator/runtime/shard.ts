@@ -14,6 +14,11 @@ export interface Decision<Answer, Entry> {
   readonly records: readonly Entry[];
   readonly answer: Answer;
   /**
+   * The shard's state holds all this already, and holds more than the records tell (who waits for an answer): they are written and not
+   * replayed. What a refused append must take back is `settled`'s affair then.
+   */
+  readonly isApplied?: boolean;
+  /**
    * Runs once the records are committed (`null`), or could not be appended and are rolled back (the error's code), before the answer is released.
    * For what is no lasting state: waking members, completing joins.
    */

@@ -9,17 +9,22 @@ interface Entry<Action> {
 }
 
 export class TimerTable<Action> {
+  private readonly monotonicMs: () => number;
   private readonly heap: Entry<Action>[] = [];
   private readonly byKey = new Map<string, Entry<Action>>();
   private orders = 0;
+
+  constructor(monotonicMs: () => number) {
+    this.monotonicMs = monotonicMs;
+  }
 
   get size(): number {
     return this.byKey.size;
   }
 
-  /** Replaces the timer of the same key. */
-  set(key: string, deadlineMs: number, action: Action): void {
-    const entry = { key, deadlineMs, order: this.orders++, action };
+  /** `delayMs` from now. Replaces the timer of the same key. */
+  set(key: string, delayMs: number, action: Action): void {
+    const entry = { key, deadlineMs: this.monotonicMs() + delayMs, order: this.orders++, action };
     this.byKey.set(key, entry);
     this.push(entry);
     if (this.heap.length > 64 && this.heap.length > this.byKey.size * 2) this.compact();
@@ -43,11 +48,11 @@ export class TimerTable<Action> {
     return this.heap[0]?.deadlineMs ?? null;
   }
 
-  /** Takes the earliest timer that is due at `nowMs` out of the table; null when none is. */
-  takeDue(nowMs: number): { key: string; action: Action } | null {
+  /** Takes the earliest timer that is due out of the table; null when none is. */
+  takeDue(): { key: string; action: Action } | null {
     this.dropStale();
     const first = this.heap[0];
-    if (first === undefined || first.deadlineMs > nowMs) return null;
+    if (first === undefined || first.deadlineMs > this.monotonicMs()) return null;
     this.pop();
     this.byKey.delete(first.key);
     return { key: first.key, action: first.action };

@@ -1,0 +1,160 @@
+// The coordinator of groups: one shard for one partition of `__consumer_offsets`. Hands requests, records and timers to the manager of the group's
+// type. Decides only; see ../runtime for how what it decides comes to be.
+import {
+  ErrorCode,
+  groupCoordinatorRecords,
+  type HeartbeatRequest,
+  type JoinGroupRequest,
+  type LeaveGroupRequestMemberIdentity,
+  type LeaveGroupResponseInit,
+  type SyncGroupRequest,
+} from "../../protocol/index.ts";
+import { type EncodedRecord, type Shard, type TransactionalWriter, UndoMap } from "../runtime/index.ts";
+import { ClassicGroup, joinError } from "./classic/classic-group.ts";
+import { ClassicJoin } from "./classic/classic-join.ts";
+import { ClassicLoader } from "./classic/classic-loader.ts";
+import { type JoinAnswer, noAssignment, type SyncAnswer } from "./classic/classic-member.ts";
+import { ClassicRebalance, nothing } from "./classic/classic-rebalance.ts";
+import { ClassicRequests } from "./classic/classic-requests.ts";
+import type { Group, GroupClient, GroupDecision, GroupRecord } from "./group.ts";
+import { GroupAdministration } from "./group-administration.ts";
+import type { GroupContext, GroupShardPorts } from "./group-context.ts";
+import { type GroupTimer, timerKeys } from "./group-timers.ts";
+import { GroupOffsets, offsetCommitOfLegacy } from "./offsets/group-offsets.ts";
+import { OffsetStore } from "./offsets/offset-store.ts";
+
+export class GroupShard implements Shard<GroupRecord, GroupTimer> {
+  private readonly context: GroupContext;
+  private readonly rebalance: ClassicRebalance;
+  private readonly classicJoin: ClassicJoin;
+  private readonly classic: ClassicRequests;
+  private readonly classicLoader: ClassicLoader;
+  readonly store: OffsetStore;
+  readonly offsets: GroupOffsets;
+  readonly administration: GroupAdministration;
+
+  constructor(ports: GroupShardPorts) {
+    const groups = new UndoMap<string, Group>(ports.undo);
+    this.context = { ...ports, groups };
+    this.store = new OffsetStore(ports.undo);
+    this.rebalance = new ClassicRebalance(this.context);
+    this.classicJoin = new ClassicJoin(this.context, this.rebalance);
+    this.classic = new ClassicRequests(this.rebalance);
+    this.classicLoader = new ClassicLoader(this.context);
+    this.offsets = new GroupOffsets(this.context, this.store, this.rebalance);
+    this.administration = new GroupAdministration(this.context, this.offsets);
+  }
+
+  group(groupId: string): Group | undefined {
+    return this.context.groups.get(groupId);
+  }
+
+  get groups(): MapIterator<Group> {
+    return this.context.groups.values();
+  }
+
+  // --- requests --------------------------------------------------------------------------------
+
+  joinGroup(request: JoinGroupRequest, client: GroupClient, answer: JoinAnswer, nowMs: number): GroupDecision<void> {
+    const existing = this.group(request.groupId);
+    if (existing === undefined || existing instanceof ClassicGroup)
+      return this.classicJoin.join(request, client, answer, nowMs, { existing, records: [] });
+    answer(joinError(request.memberId, ErrorCode.INCONSISTENT_GROUP_PROTOCOL));
+    return nothing;
+  }
+
+  syncGroup(request: SyncGroupRequest, answer: SyncAnswer, nowMs: number): GroupDecision<void> {
+    const group = this.group(request.groupId);
+    if (group instanceof ClassicGroup) return this.classic.sync(group, request, answer, nowMs);
+    answer({ errorCode: ErrorCode.UNKNOWN_MEMBER_ID, assignment: noAssignment });
+    return nothing;
+  }
+
+  heartbeat(request: HeartbeatRequest): GroupDecision<number> {
+    const group = this.group(request.groupId);
+    const answer = group instanceof ClassicGroup ? this.classic.heartbeat(group, request) : ErrorCode.UNKNOWN_MEMBER_ID;
+    return { records: [], answer };
+  }
+
+  leaveGroup(
+    groupId: string,
+    identities: readonly LeaveGroupRequestMemberIdentity[],
+    nowMs: number,
+  ): GroupDecision<LeaveGroupResponseInit> {
+    const group = this.group(groupId);
+    if (group instanceof ClassicGroup) return this.classic.leave(group, identities, nowMs);
+    const errorCode = ErrorCode.UNKNOWN_MEMBER_ID;
+    const members = identities.map(({ memberId, groupInstanceId }) => ({ memberId, groupInstanceId, errorCode }));
+    return { records: [], answer: { errorCode: ErrorCode.NONE, members } };
+  }
+
+  // --- the runtime's side ----------------------------------------------------------------------
+
+  encode(record: GroupRecord): EncodedRecord {
+    return groupCoordinatorRecords.encode(record);
+  }
+
+  decode(key: Buffer, value: Buffer | null): GroupRecord | null {
+    return groupCoordinatorRecords.decode(key, value);
+  }
+
+  replay(record: GroupRecord, _timestampMs: number, transaction: TransactionalWriter | null): void {
+    switch (record.type) {
+      case "OffsetCommit":
+        if (record.value !== null) this.keepGroupOf(record.key.group);
+        return this.store.replay(record.key, record.value, transaction);
+      case "LegacyOffsetCommit":
+        if (record.value !== null) this.keepGroupOf(record.key.group);
+        return this.store.replay(record.key, record.value && offsetCommitOfLegacy(record.value), transaction);
+      case "GroupMetadata":
+        return this.classicLoader.replay(record.key.group, record.value);
+      default:
+        return;
+    }
+  }
+
+  /** Offsets without a group: a consumer that manages its partitions itself. The group that keeps them is in no record. */
+  private keepGroupOf(groupId: string): void {
+    if (!this.context.groups.has(groupId)) this.context.groups.set(groupId, new ClassicGroup(groupId, null));
+  }
+
+  replayTransactionEnd(writer: TransactionalWriter, isCommitted: boolean): void {
+    this.store.replayTransactionEnd(writer.producerId, isCommitted);
+  }
+
+  onLoaded(nowMs: number): void {
+    for (const group of this.context.groups.values()) {
+      if (group instanceof ClassicGroup) this.rebalance.onLoaded(group, nowMs);
+    }
+    this.scheduleExpiry();
+  }
+
+  onUnloaded(): void {
+    for (const group of this.context.groups.values()) {
+      if (group instanceof ClassicGroup) this.rebalance.onUnloaded(group);
+    }
+  }
+
+  onTimer(timer: GroupTimer, nowMs: number): GroupDecision<void> {
+    switch (timer.kind) {
+      case "classic-session":
+        return this.rebalance.onSessionTimeout(timer.groupId, timer.memberId, nowMs);
+      case "classic-join":
+        return this.rebalance.onJoinTimeout(timer.groupId, nowMs);
+      case "classic-initial-join":
+        return this.rebalance.onInitialJoinTimeout(timer.groupId, timer.delayMs, timer.leftMs, nowMs);
+      case "classic-sync":
+        return this.rebalance.onSyncTimeout(timer.groupId, timer.generationId, nowMs);
+      case "offset-expiry":
+        this.scheduleExpiry();
+        return this.administration.expire(nowMs);
+      default:
+        return nothing;
+    }
+  }
+
+  private scheduleExpiry(): void {
+    const { timers, config } = this.context;
+    timers.set(timerKeys.offsetExpiry, config.offsetsRetentionCheckIntervalMs, { kind: "offset-expiry" });
+  }
+}
