@@ -31,6 +31,16 @@ export const commandTable: readonly CommandRow[] = [
     load: async (io) => (await import("./commands/cluster.ts")).createClusterCommand(io),
   },
   {
+    name: "produce",
+    summary: "write records into a topic: lines, JSON lines, files",
+    load: async (io) => (await import("./commands/produce.ts")).createProduceCommand(io),
+  },
+  {
+    name: "consume",
+    summary: "read records of topics: values, a format of one's own, JSON lines",
+    load: async (io) => (await import("./commands/consume.ts")).createConsumeCommand(io),
+  },
+  {
     name: "storage",
     summary: "format and inspect data directories; draw a random id",
     load: async (io) => (await import("./commands/storage.ts")).createStorageCommand(io),

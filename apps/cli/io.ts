@@ -5,6 +5,8 @@ export interface CliIo {
   out(text: string): void;
   /** To standard error, as it is. */
   error(text: string): void;
+  /** Standard input; left out: the process's. */
+  readonly input?: AsyncIterable<Uint8Array>;
   /** Standard output is a terminal: tables may have colours, progress may move. */
   readonly isTerminal: boolean;
   /** Columns of the terminal; 80 where there is none. */

@@ -1,7 +1,13 @@
 // A node's settings as its data plane takes them.
+
+import { hostname } from "node:os";
 import type { BrokerConfig, ListenerConfig } from "@blumfeld/broker";
 import type { Uuid } from "@blumfeld/core/base";
+import { supportedFeatures } from "@blumfeld/core/controller";
 import type { BrokerSettings, Endpoint } from "@blumfeld/core/model/settings";
+
+/** Slower requests are logged: a turn of the loop should take a hundredth of this. */
+export const slowRequestMsDefault = 1_000;
 
 export function brokerConfigFrom(settings: BrokerSettings, directoryIds: readonly Uuid[]): BrokerConfig {
   return {
@@ -18,6 +24,13 @@ export function brokerConfigFrom(settings: BrokerSettings, directoryIds: readonl
     fetchSessionCountMax: settings.get("max.incremental.fetch.session.cache.slots"),
     fetchBytesMax: settings.get("fetch.max.bytes"),
     isUnstableApiVersionsEnabled: settings.get("unstable.api.versions.enable"),
+    supportedFeatures: [...supportedFeatures(settings.get("unstable.feature.versions.enable"))].map(
+      ([name, range]) => ({
+        name,
+        ...range,
+      }),
+    ),
+    slowRequestMs: slowRequestMsDefault,
   };
 }
 
@@ -36,7 +49,8 @@ function clientListeners(settings: BrokerSettings): ListenerConfig[] {
         host,
         port,
         isInterBroker: name === interBrokerListenerName,
-        advertisedHost: advertised?.host ?? null,
+        // Bound to all addresses and told nothing else, a node advertises its name, as Kafka does.
+        advertisedHost: advertised?.host || (host === "" ? hostname() : null),
         advertisedPort: advertised?.port ?? null,
       };
     });

@@ -2,7 +2,9 @@
 //   import { startBroker } from "blumfeld";
 //   await using broker = await startBroker({ storage: "memory", port: 0 });
 //   // any Kafka client connects to broker.bootstrap
+
+export { type Formatted, formatStorage } from "./format.ts";
 export { createProcessLogger, type LogLevel, silentLogger } from "./logger.ts";
-export { type NodeOptions, parseAddress, SettingsRefused } from "./options.ts";
+export { configureNode, type NodeOptions, parseAddress, SettingsRefused } from "./options.ts";
 export { type RunningBroker, type StartOptions, startBroker } from "./start-broker.ts";
 export { type StartRefusalCode, StartRefused } from "./start-refused.ts";

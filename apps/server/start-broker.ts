@@ -12,6 +12,8 @@ export interface StartOptions extends NodeOptions {
   readonly logger?: Logger;
   /** Serves /metrics and /health there. Default: nowhere. */
   readonly metrics?: { readonly host: string; readonly port: number } | null;
+  /** The node ended by itself: its metadata log or all of its disks failed. It is closing when this is called. */
+  readonly onFailure?: (error: unknown) => void;
 }
 
 export interface RunningBroker {
@@ -43,7 +45,15 @@ export async function startBroker(options: StartOptions = {}): Promise<RunningBr
   for (const warning of warnings) logger.warn({ setting: warning.name }, warning.message);
   const registry = new MetricRegistry();
   const isInMemory = options.storage === "memory";
-  const node = await startNode({ settings, isInMemory, logger, registry });
+  const onFailure = (error: unknown): void => {
+    logger.error(
+      { err: error },
+      "the node stops: its metadata or all of its disks failed, and nothing more can be acknowledged",
+    );
+    options.onFailure?.(error);
+    void close();
+  };
+  const node = await startNode({ settings, isInMemory, logger, registry, onFailure });
   const page = options.metrics == null ? null : await startMetricsPage(options.metrics, registry).catch(stopNode);
   async function stopNode(error: unknown): Promise<never> {
     await node.close();

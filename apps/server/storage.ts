@@ -1,6 +1,6 @@
 // The data directories of a node at its start: locked, checked, and formatted when they are new. Kafka wants its format tool run first; a
 // directory that is empty can only be meant to be new, so here the start formats it.
-import { type Disk, type DiskLock, type Logger, type Random, randomUuid } from "@blumfeld/core/base";
+import type { Clock, Disk, DiskLock, Logger, Random } from "@blumfeld/core/base";
 import type { BrokerSettings } from "@blumfeld/core/model/settings";
 import { openStorage, type Storage, type StorageRefusal } from "@blumfeld/core/quorum";
 import { formatNode } from "./format.ts";
@@ -16,7 +16,11 @@ export interface NodeStorage {
 export const lockFileName = ".lock";
 
 /** Throws StartRefused and DiskError; holds no lock then. */
-export function openNodeStorage(settings: BrokerSettings, disk: Disk, random: Random, logger: Logger): NodeStorage {
+export function openNodeStorage(
+  settings: BrokerSettings,
+  ports: { readonly disk: Disk; readonly random: Random; readonly clock: Clock; readonly logger: Logger },
+): NodeStorage {
+  const { clock, disk, logger, random } = ports;
   const { logDirectories, metadataLogDirectory, nodeId } = settings.shape;
   const paths = [...new Set([...logDirectories, metadataLogDirectory])];
   const locks: DiskLock[] = [];
@@ -30,8 +34,7 @@ export function openNodeStorage(settings: BrokerSettings, disk: Disk, random: Ra
     const wasFormatted = opened.kind === "refused" && opened.code === "unformatted";
     if (wasFormatted) {
       for (const path of paths) checkEmpty(disk, path);
-      const clusterId = randomUuid(random);
-      formatNode(settings, { disk, random, clusterId });
+      const { clusterId } = formatNode(settings, { disk, random, nowMs: clock.wallMs(), clusterId: null });
       logger.info({ clusterId, directories: paths }, "formatted new data directories");
       opened = openStorage(options);
     }

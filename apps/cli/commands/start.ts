@@ -3,6 +3,7 @@ import type { RunningBroker, StartOptions } from "blumfeld";
 import { Command } from "commander";
 import pc from "picocolors";
 import { CliFailure } from "../failure.ts";
+import { collect, parsePairs } from "../flags.ts";
 import { type CliIo, exitCode } from "../io.ts";
 import { version } from "../version.ts";
 
@@ -43,10 +44,6 @@ export function createStartCommand(io: CliIo): Command {
     .action((flags: StartFlags) => start(io, flags));
 }
 
-function collect(value: string, earlier: readonly string[]): string[] {
-  return [...earlier, value];
-}
-
 async function start(io: CliIo, flags: StartFlags): Promise<void> {
   const { createProcessLogger, startBroker } = await import("blumfeld");
   const logger = await createProcessLogger({ level: flags.logLevel, isTerminal: io.isTerminal });
@@ -82,23 +79,12 @@ async function optionsOf(flags: StartFlags): Promise<StartOptions> {
     return address;
   };
   const listen = flags.listen === undefined ? {} : addressOf("--listen", flags.listen);
-  const properties: Record<string, string> = {};
-  for (const pair of flags.set) {
-    const at = pair.indexOf("=");
-    if (at < 1)
-      throw new CliFailure(
-        `--set ${pair} is not name=value`,
-        "write it as --set log.retention.hours=24",
-        exitCode.usage,
-      );
-    properties[pair.slice(0, at)] = pair.slice(at + 1);
-  }
   return {
     ...listen,
     storage: flags.memory === true ? "memory" : "file",
     dataDirectory: flags.data,
     propertiesFile: flags.config,
-    properties,
+    properties: parsePairs("--set", flags.set),
     metrics: flags.metrics === undefined ? null : addressOf("--metrics", flags.metrics),
   };
 }

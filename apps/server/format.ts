@@ -1,0 +1,64 @@
+// Makes empty directories into a node's, as Kafka's storage tool would for the same settings.
+import type { Disk, Random, Uuid } from "@blumfeld/core/base";
+import { formatStorage as formatDirectories } from "@blumfeld/core/controller";
+import type { BrokerSettings } from "@blumfeld/core/model/settings";
+import { metaPropertiesName, parseMetaProperties } from "@blumfeld/core/quorum";
+import { FileDisk } from "@blumfeld/host/disk";
+import { systemClock, systemRandom } from "@blumfeld/host/process";
+import { StartRefused } from "./start-refused.ts";
+
+export interface Formatted {
+  readonly clusterId: string;
+  readonly directories: readonly string[];
+}
+
+/** Static voters where controller.quorum.voters names them, else a dynamic quorum of this node alone. */
+export function formatNode(
+  settings: BrokerSettings,
+  ports: { readonly disk: Disk; readonly random: Random; readonly nowMs: number; readonly clusterId: string | null },
+): Formatted {
+  const { controllerListenerNames, listeners, logDirectories, metadataLogDirectory, nodeId, quorumVoters } =
+    settings.shape;
+  const endpoints = listeners
+    .filter(({ listenerName }) => controllerListenerNames.includes(listenerName))
+    .map(({ listenerName: name, host, port }) => ({ name, host, port }));
+  const { clusterId } = formatDirectories({
+    disk: ports.disk,
+    random: ports.random,
+    nowMs: ports.nowMs,
+    nodeId,
+    ...(ports.clusterId === null ? {} : { clusterId: ports.clusterId }),
+    logDirectories,
+    metadataDirectory: metadataLogDirectory,
+    standalone: quorumVoters.length === 0 ? { endpoints } : null,
+  });
+  return { clusterId, directories: [...new Set([...logDirectories, metadataLogDirectory])] };
+}
+
+/** For the command line: formatted directories are refused, or left as they are where `ignoreFormatted` says so. */
+export function formatStorage(
+  settings: BrokerSettings,
+  options: { readonly clusterId: Uuid | null; readonly ignoreFormatted: boolean },
+): Formatted {
+  const disk = new FileDisk();
+  const { logDirectories, metadataLogDirectory } = settings.shape;
+  const directories = [...new Set([...logDirectories, metadataLogDirectory])];
+  for (const path of directories) {
+    const file = `${path}/${metaPropertiesName}`;
+    if (disk.status(file) === null) continue;
+    const outcome = parseMetaProperties(disk.readFile(file, 65_536));
+    if (options.ignoreFormatted && outcome.kind === "read")
+      return { clusterId: outcome.properties.clusterId, directories };
+    throw new StartRefused(
+      "directory-foreign",
+      `${path} is formatted already`,
+      "use it as it is (--ignore-formatted), or choose an empty directory",
+    );
+  }
+  return formatNode(settings, {
+    disk,
+    random: systemRandom,
+    nowMs: systemClock.wallMs(),
+    clusterId: options.clusterId,
+  });
+}

@@ -1,0 +1,205 @@
+// One node put together: disks, metadata, logs, broker. Started in the order that keeps promises, stopped in the reverse.
+//
+// Start: locks → metadata log replayed, this node leads → logs opened → listeners bound → registered and unfenced → ready.
+// Stop:  partitions laid down → listeners closed, appends written → logs closed with their mark → metadata log closed → locks released.
+import { hostname } from "node:os";
+import { Broker } from "@blumfeld/broker";
+import { MetadataNode, newIncarnationId } from "@blumfeld/broker/metadata";
+import { type Disk, DiskError, type Logger } from "@blumfeld/core/base";
+import type { RegisteredEndpoint } from "@blumfeld/core/controller";
+import { LogDirectoryProblem, LogManager } from "@blumfeld/core/log";
+import {
+  type BrokerSettings,
+  formatHostAndPort,
+  type SecurityProtocol,
+  securityProtocols,
+} from "@blumfeld/core/model/settings";
+import { FileDisk, MemoryDisk } from "@blumfeld/host/disk";
+import { systemClock, systemRandom, systemTimers } from "@blumfeld/host/process";
+import { TcpNetwork } from "@blumfeld/host/transport";
+import { brokerConfigFrom } from "./broker-config.ts";
+import { logConfigFrom } from "./log-config.ts";
+import { openMetadataLog } from "./metadata-log.ts";
+import type { MetricRegistry } from "./meter.ts";
+import { addressRefused, diskRefused, StartRefused } from "./start-refused.ts";
+import { openNodeStorage } from "./storage.ts";
+import { checkSupported } from "./supported.ts";
+
+export interface NodeParts {
+  readonly settings: BrokerSettings;
+  readonly isInMemory: boolean;
+  readonly logger: Logger;
+  readonly registry: MetricRegistry;
+  /** A disk or the metadata log failed for good: nothing more will be acknowledged. */
+  readonly onFailure: (error: unknown) => void;
+}
+
+export interface RunningNode {
+  readonly bootstrap: string;
+  readonly host: string;
+  readonly port: number;
+  readonly clusterId: string;
+  close(): Promise<void>;
+}
+
+/** Rejects with StartRefused where a person can mend it; whatever was opened is closed again then. */
+export async function startNode(parts: NodeParts): Promise<RunningNode> {
+  checkSupported(parts.settings);
+  const closers: (() => void | Promise<void>)[] = [];
+  const closeAll = async (): Promise<void> => {
+    // Whatever fails to close, the rest still must: a lock that stays would keep the next start away.
+    for (const closer of closers.splice(0).reverse()) {
+      try {
+        await closer();
+      } catch (error) {
+        parts.logger.error({ err: error }, "a part of the node did not close cleanly");
+      }
+    }
+  };
+  try {
+    return { ...(await composeNode(parts, closers)), close: closeAll };
+  } catch (error) {
+    await closeAll();
+    throw told(error);
+  }
+}
+
+function told(error: unknown): unknown {
+  if (error instanceof LogDirectoryProblem) return new StartRefused("directory-in-use", error.message, "", error);
+  return diskRefused(error);
+}
+
+type Closers = (() => void | Promise<void>)[];
+
+async function composeNode(parts: NodeParts, closers: Closers): Promise<Omit<RunningNode, "close">> {
+  const { isInMemory, logger, registry, settings } = parts;
+  const disk: Disk = isInMemory ? new MemoryDisk() : new FileDisk();
+  const ports = { disk, clock: systemClock, timers: systemTimers, random: systemRandom, logger };
+  const { release, storage } = openNodeStorage(settings, ports);
+  closers.push(release);
+  const incarnationId = newIncarnationId(ports.random);
+  const started = await MetadataNode.start({
+    ...ports,
+    settings,
+    storage,
+    incarnationId,
+    log: openMetadataLog(settings, storage, ports),
+    controllerEndpoints: controllerEndpoints(settings),
+    onFailure: parts.onFailure,
+  });
+  if (started.kind === "refused") throw new StartRefused("directory-foreign", started.message, "");
+  const metadata = started.node;
+  closers.push(() => metadata.close());
+  const logManager = await openLogs(parts, ports, metadata);
+  closers.push(() => logManager.close({ brokerEpoch: metadata.brokerEpoch }));
+  const broker = new Broker({
+    ...ports,
+    config: brokerConfigFrom(
+      settings,
+      storage.directories.map(({ directoryId }) => directoryId),
+    ),
+    clusterId: storage.clusterId,
+    incarnationId,
+    metadata,
+    cluster: metadata,
+    logManager,
+    controllerChannel: metadata.channel,
+    network: new TcpNetwork(),
+    meter: registry,
+  });
+  closers.push(() => broker.stop());
+  await startListeners(broker, settings);
+  await metadata.register({
+    endpoints: brokerEndpoints(broker, settings),
+    previousBrokerEpoch: Math.min(...logManager.directories.map((directory) => directory.previousBrokerEpoch)),
+  });
+  closers.push(() => metadata.leave());
+  await metadata.unfence();
+  logManager.startTimers();
+  const { host, port } = boundAddress(broker, settings);
+  return { host, port, bootstrap: formatHostAndPort(host, port), clusterId: storage.clusterId };
+}
+
+type Ports = { readonly disk: Disk; readonly logger: Logger } & Omit<
+  Parameters<typeof LogManager.open>[0],
+  "directories" | "configOf"
+>;
+
+async function openLogs(parts: NodeParts, ports: Ports, metadata: MetadataNode): Promise<LogManager> {
+  const { logger, settings } = parts;
+  const { nodeId } = settings.shape;
+  const configOf = (topic: string) => logConfigFrom(settings.topic(metadata.image.configs.topic(topic)));
+  const logManager = await LogManager.open({
+    ...ports,
+    directories: settings.shape.logDirectories,
+    areLocksHeld: true,
+    configOf,
+    producerIdExpirationMs: settings.get("producer.id.expiration.ms"),
+    intervals: {
+      retentionMs: settings.get("log.retention.check.interval.ms"),
+      checkpointMs: settings.get("log.flush.offset.checkpoint.interval.ms"),
+      highWatermarkMs: settings.get("replica.high.watermark.checkpoint.interval.ms"),
+      producerExpirationMs: settings.get("producer.id.expiration.check.interval.ms"),
+    },
+    isStray: ({ topic, partition }, topicId) => {
+      const known = metadata.image.topics.get(topic);
+      if (known === undefined || (topicId !== null && known.id !== topicId)) return true;
+      return known.partitions[partition]?.replicas.includes(nodeId) !== true;
+    },
+    onDirectoryFailure: (directory, error) => {
+      logger.error({ directory, code: error.code }, `the log directory failed and is offline: ${error.message}`);
+      if (logManager.directories.every(({ isOffline }) => isOffline)) parts.onFailure(error);
+    },
+  });
+  // A broker-wide setting reaches every topic that does not override it.
+  settings.onChange(() => {
+    for (const topic of new Set([...logManager.logs()].map(({ topicPartition }) => topicPartition.topic)))
+      logManager.updateConfig(topic);
+  });
+  return logManager;
+}
+
+async function startListeners(broker: Broker, settings: BrokerSettings): Promise<void> {
+  try {
+    await broker.start();
+  } catch (error) {
+    if (error instanceof DiskError) throw error;
+    const { controllerListenerNames, listeners } = settings.shape;
+    const [first] = listeners.filter(({ listenerName }) => !controllerListenerNames.includes(listenerName));
+    const { address, port } = error as { address?: string; port?: number };
+    throw addressRefused(error, "clients", address ?? first!.host, port ?? first!.port);
+  }
+}
+
+/** Kafka's codes of security protocols are their places in the list. */
+function securityProtocolCode(protocol: SecurityProtocol): number {
+  return securityProtocols.indexOf(protocol);
+}
+
+function controllerEndpoints(settings: BrokerSettings): RegisteredEndpoint[] {
+  const { controllerListenerNames, listeners } = settings.shape;
+  return listeners
+    .filter(({ listenerName }) => controllerListenerNames.includes(listenerName))
+    .map(({ listenerName: name, host, port, securityProtocol }) => ({
+      name,
+      host: host === "" ? hostname() : host,
+      port,
+      securityProtocol: securityProtocolCode(securityProtocol),
+    }));
+}
+
+function brokerEndpoints(broker: Broker, settings: BrokerSettings): RegisteredEndpoint[] {
+  const { listeners } = settings.shape;
+  return broker.endpoints().map((endpoint) => {
+    const listener = listeners.find(({ listenerName }) => listenerName === endpoint.name);
+    return { ...endpoint, securityProtocol: securityProtocolCode(listener!.securityProtocol) };
+  });
+}
+
+/** Of the first listener for clients, as one connects to it from this machine. */
+function boundAddress(broker: Broker, settings: BrokerSettings): { host: string; port: number } {
+  const { controllerListenerNames, listeners } = settings.shape;
+  const [first] = listeners.filter(({ listenerName }) => !controllerListenerNames.includes(listenerName));
+  const everywhere = ["", "0.0.0.0", "::"].includes(first!.host);
+  return { host: everywhere ? "127.0.0.1" : first!.host, port: broker.port() };
+}
