@@ -11,6 +11,7 @@ import { ResponseBuffers } from "./fetch/response-buffers.ts";
 import { createHandlers, type HandlerTable } from "./handlers/index.ts";
 import { ConnectionLimits } from "./listener/connection-limits.ts";
 import { Listener } from "./listener/listener.ts";
+import type { ClusterAccess } from "./metadata/cluster-access.ts";
 import { PartitionManager } from "./partition/partition-manager.ts";
 import {
   type BrokerParts,
@@ -31,6 +32,7 @@ export interface BrokerOptions {
   readonly clusterId: string;
   readonly incarnationId: Uuid;
   readonly metadata: MetadataSource;
+  readonly cluster: ClusterAccess;
   readonly logManager: LogManager;
   readonly controllerChannel: ControllerChannel;
   readonly authorizer?: Authorizer;
