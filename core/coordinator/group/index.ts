@@ -11,3 +11,4 @@ export * from "./group-timers.ts";
 export * from "./group-topics.ts";
 export * from "./offsets/group-offsets.ts";
 export * from "./offsets/offset-store.ts";
+export { LinearRegex } from "./regex/linear-regex.ts";
