@@ -307,9 +307,9 @@ export class Metadata {
 }
 
 function missingTopic(name: string, last: unknown): KafkaError {
-  if (last instanceof KafkaError) {
-    const code = last.code === "UNKNOWN_TOPIC_OR_PARTITION" ? last.code : "CLIENT_TIMEOUT";
-    return clientError(code, `topic ${name}: not known in time; last answer: ${last.message}`, last);
+  if (last instanceof KafkaError && last.code === "UNKNOWN_TOPIC_OR_PARTITION") {
+    return clientError(last.code, `the cluster has no topic ${name}`, last);
   }
-  return clientError("CLIENT_TIMEOUT", `topic ${name}: the cluster did not answer in time`, last);
+  const detail = last instanceof Error ? `: ${last.message}` : "";
+  return clientError("CLIENT_TIMEOUT", `topic ${name}: no metadata in time${detail}`, last);
 }

@@ -28,8 +28,11 @@ export interface Assignment extends TopicPartitionInput {
 export interface ReadOptions {
   /** Ends the loop by throwing the signal's reason. */
   readonly signal?: AbortSignal;
-  /** Ends the loop at the offsets that were the ends of the partitions when it began. */
-  readonly untilEnd?: boolean;
+  /**
+   * Ends the loop when every partition has reached its offset here; "end": the ends of the partitions as they are when it begins. A batch that
+   * spans the offset is handed out whole.
+   */
+  readonly until?: "end" | readonly PartitionOffset[];
 }
 
 export interface OffsetAndTimestamp extends TopicPartitionInput {
@@ -180,10 +183,14 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
     return this.#assigned(where).progress;
   }
 
-  async partitionsFor(topic: string): Promise<TopicInfo["partitions"]> {
-    const { clock, options } = this.#cluster.context;
-    const info = await this.#cluster.metadata.waitForTopic(topic, clock.monotonicMs() + options.apiTimeoutMs);
-    return info.partitions;
+  /** The partitions of a topic. Waits for a topic that is not there as long as `timeoutMs` (default apiTimeoutMs): it may just be made. */
+  async partitionsFor(
+    topic: string,
+    options: { readonly timeoutMs?: number; readonly signal?: AbortSignal } = {},
+  ): Promise<TopicInfo["partitions"]> {
+    const { clock, options: settings } = this.#cluster.context;
+    const deadlineMs = clock.monotonicMs() + (options.timeoutMs ?? settings.apiTimeoutMs);
+    return (await this.#cluster.metadata.waitForTopic(topic, deadlineMs, options.signal)).partitions;
   }
 
   /** Up to `pollRecordsMax` messages; an empty list when none came within `timeoutMs`. */
@@ -237,7 +244,7 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
 
   #read<Item extends Message | MessageBatch>(take: Take<Item>, options: ReadOptions): AsyncIterableIterator<Item> {
     let ends: Promise<Map<AssignedPartition, number>> | Map<AssignedPartition, number> | null =
-      options.untilEnd === true ? this.#ends() : null;
+      options.until === undefined ? null : this.#ends(options.until);
     let isDone = false;
     const done = { done: true, value: undefined } as const;
     const wait = async (): Promise<IteratorResult<Item, undefined>> => {
@@ -293,11 +300,12 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
     );
   }
 
-  async #ends(): Promise<Map<AssignedPartition, number>> {
+  async #ends(until: "end" | readonly PartitionOffset[]): Promise<Map<AssignedPartition, number>> {
     const partitions = [...this.#fetcher.partitions.values()];
-    const ends = await this.#offsets(partitions, offsetSpecs.latest);
+    const ends = until === "end" ? await this.#offsets(partitions, offsetSpecs.latest) : until;
     await Promise.all(partitions.map((partition) => this.position(partition)));
-    return new Map(partitions.map((partition, index) => [partition, ends[index]!.offset]));
+    const byKey = new Map(ends.map((end) => [topicPartitionKey(end.topic, end.partition), end.offset]));
+    return new Map(partitions.map((partition) => [partition, byKey.get(partition.key) ?? Number.MAX_SAFE_INTEGER]));
   }
 
   #take<Item>(take: Take<Item>): Item | null {

@@ -43,6 +43,9 @@ Examples:
 
 Format: %t topic, %p partition, %o offset, %k key, %s value, %T timestamp, %h headers, %K %S lengths, %R length in 4 bytes.`;
 
+/** A topic that is not there is told soon; one that was just made is known within this. */
+const topicWaitMsMax = 5000;
+
 export function createConsumeCommand(io: CliIo): Command {
   const command = new Command("consume")
     .description("Read records of topics.")
@@ -110,7 +113,7 @@ async function consume(io: CliIo, topics: readonly string[], flags: ConsumeFlags
 }
 
 function consumerOptions(io: CliIo, flags: ConsumeFlags): ConsumerOptions {
-  const properties = propertiesOf(io, flags);
+  const properties = propertiesOf(io, flags, "default.api.timeout.ms");
   if (flags.isolation !== undefined) properties["isolation.level"] = flags.isolation;
   const { options } = consumerOptionsFromProperties(properties);
   return { autoOffsetReset: "earliest", ...options };
@@ -133,7 +136,7 @@ async function assign(
 ): Promise<TopicPartitionInput[]> {
   const assigned: TopicPartitionInput[] = [];
   for (const topic of topics) {
-    const all = (await consumer.partitionsFor(topic)).map(({ partition }) => partition);
+    const all = (await consumer.partitionsFor(topic, { timeoutMs: topicWaitMsMax })).map(({ partition }) => partition);
     for (const partition of partitions ?? all) {
       if (partition >= all.length) {
         throw new CliFailure(

@@ -62,7 +62,7 @@ export function createProduceCommand(io: CliIo): Command {
 }
 
 async function produce(io: CliIo, topic: string, files: readonly string[], flags: ProduceFlags): Promise<void> {
-  const properties = propertiesOf(io, flags);
+  const properties = propertiesOf(io, flags, "max.block.ms");
   if (flags.compression !== undefined) properties["compression.type"] = flags.compression;
   if (flags.acks !== undefined) properties.acks = flags.acks;
   const toRecord = recordReader(topic, flags);

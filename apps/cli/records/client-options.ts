@@ -14,11 +14,15 @@ export function collect(value: string, before: readonly string[] | undefined): r
 }
 
 /** `--property` pairs and what every command has, by Java's names. */
-export function propertiesOf(io: CliIo, flags: PropertyFlags): Record<string, string> {
+export function propertiesOf(
+  io: CliIo,
+  flags: PropertyFlags,
+  timeoutSetting: "default.api.timeout.ms" | "max.block.ms",
+): Record<string, string> {
   const pairs: Record<string, string> = {
     "bootstrap.servers": bootstrapOf(io, flags),
     "client.id": "blum",
-    "default.api.timeout.ms": String(timeoutMsOf(flags)),
+    [timeoutSetting]: String(timeoutMsOf(flags)),
   };
   for (const text of flags.property ?? []) {
     const at = text.indexOf("=");
