@@ -51,7 +51,7 @@ export interface ConnectionContext {
   clientSoftwareVersion: string;
   readonly isOpen: boolean;
   /** Called once when the connection ends; the answers of its requests then go nowhere. Returns a function that forgets it. */
-  onClose(callback: () => void): () => void;
+  whenClosed(callback: () => void): () => void;
   /** Ends the connection after what was answered before has been sent. */
   close(reason: string): void;
 }

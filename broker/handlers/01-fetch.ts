@@ -115,7 +115,7 @@ class Fetch extends WheelTimer implements WaitingFetch {
       this.parkedAt.push(partition);
     }
     this.parts.requestWheel.set(this, this.waitMs);
-    this.forgetClose = this.context.connection.onClose(() => this.leave());
+    this.forgetClose = this.context.connection.whenClosed(() => this.leave());
   }
 
   private leave(): void {

@@ -25,7 +25,6 @@ export function createApiVersionsHandler(parts: BrokerParts, table: HandlerTable
     const answer = apiVersionsResponse(context.apiVersion, {
       listener: "broker",
       includeUnstable: parts.config.isUnstableApiVersionsEnabled,
-      includeTelemetry: true,
       supportedFeatures: parts.config.supportedFeatures,
       finalizedFeatures: [...features.finalized].map(([name, level]) => ({ name, level })),
       finalizedFeaturesEpoch: highestOffset,

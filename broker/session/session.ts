@@ -93,11 +93,10 @@ export class Session implements ConnectionHandler, ConnectionContext {
 
   private mayTake(key: number): boolean {
     if (this.mutedUntilMs > 0 || this.connection.unsentBytes > unsentBytesHigh) return false;
-    if (this.inWork.length === 0) return true;
     if (this.inWork.length > this.turnEndCount) return false;
     if (key === ApiKey.Produce) return true;
     // It has to see what the produces before it appended.
-    this.router.runWriteTurn();
+    if (this.isTurnEndQueued) this.router.runWriteTurn();
     return this.inWork.length === 0;
   }
 
@@ -145,11 +144,16 @@ export class Session implements ConnectionHandler, ConnectionContext {
       );
       this.pauseForWork(request);
     } else if (result === answerLater) this.pauseForWork(request);
-    else {
-      // Answered, but not its turn: it stands behind a produce, as another produce does.
-      if (!isFirst) this.turnEndCount++;
-      this.answer(request, result);
-    }
+    else if (result === null) {
+      this.router.checkAtTurnEnd(this);
+      this.endInWork(request, null, isFirst);
+    } else this.endInWork(request, result, isFirst);
+  }
+
+  private endInWork(request: RequestInWork, response: ResponseInitOf<ApiKey> | null, isFirst: boolean): void {
+    // Answered, but not its turn: it stands behind a produce, as another produce does.
+    if (!isFirst) this.turnEndCount++;
+    this.answer(request, response);
   }
 
   private pauseForWork(request: RequestInWork): void {
@@ -226,7 +230,7 @@ export class Session implements ConnectionHandler, ConnectionContext {
       forget();
       this.goOn();
     });
-    const forget = this.onClose(() => handle.cancel());
+    const forget = this.whenClosed(() => handle.cancel());
   }
 
   onDrain(): void {
@@ -265,22 +269,20 @@ export class Session implements ConnectionHandler, ConnectionContext {
 
   // --- the end -----------------------------------------------------------------------------------
 
-  onClose(callback: () => void): () => void;
-  onClose(reason: string): void;
-  onClose(what: string | (() => void)): (() => void) | undefined {
-    if (typeof what === "function") {
-      this.closeListeners.add(what);
-      return () => void this.closeListeners.delete(what);
-    }
+  whenClosed(callback: () => void): () => void {
+    this.closeListeners.add(callback);
+    return () => void this.closeListeners.delete(callback);
+  }
+
+  onClose(reason: string): void {
     this.isOpen = false;
     this.heldFrame = null;
     const listeners = [...this.closeListeners];
     this.closeListeners.clear();
     for (const listener of listeners) listener();
     for (const request of this.inWork.splice(0)) if (request.chunks !== undefined) request.sent?.();
-    this.router.noteClosed(this, what);
+    this.router.noteClosed(this, reason);
     this.ended(this);
-    return undefined;
   }
 
   /** The broker stops. */
