@@ -29,7 +29,7 @@ export function createTopicCommand(io: CliIo): Command {
   const topic = new Command("topic")
     .description("Create, list, describe, alter and delete topics.")
     .addHelpText("after", examples);
-  withConnection(topic.command("create").description("Create topics.").argument("<topic…>", "names"))
+  withConnection(topic.command("create").description("Create topics.").argument("<topic...>", "names"))
     .option("-p, --partitions <count>", "how many partitions (default: the brokers' num.partitions)")
     .option("-r, --replication-factor <count>", "copies of each (default: the brokers' default.replication.factor)")
     .option("-s, --set <name=value>", "a setting of the topic; repeat for more", collect, [])
@@ -42,7 +42,7 @@ export function createTopicCommand(io: CliIo): Command {
     topic
       .command("describe")
       .description("Partitions, replicas and own settings of topics.")
-      .argument("<topic…>", "names"),
+      .argument("<topic...>", "names"),
   ).action((names: string[], flags: TopicFlags) => describe(io, names, flags));
   withConnection(
     topic.command("alter").description("Add partitions, set and unset settings.").argument("<topic>", "its name"),
@@ -51,7 +51,7 @@ export function createTopicCommand(io: CliIo): Command {
     .option("-s, --set <name=value>", "set a setting; repeat for more", collect, [])
     .option("-u, --unset <name>", "back to the brokers' value; repeat for more", collect, [])
     .action((name: string, flags: TopicFlags) => alter(io, name, flags));
-  withConnection(topic.command("delete").description("Delete topics and their records.").argument("<topic…>", "names"))
+  withConnection(topic.command("delete").description("Delete topics and their records.").argument("<topic...>", "names"))
     .option("--if-exists", "no error for a topic that is not there")
     .action((names: string[], flags: TopicFlags) => remove(io, names, flags));
   return topic;
