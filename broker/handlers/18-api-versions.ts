@@ -22,11 +22,14 @@ export function createApiVersionsHandler(parts: BrokerParts, table: HandlerTable
     served ??= new Set(table.served().map((api) => api.key));
     const offered = served;
     const { features, highestOffset } = parts.metadata.image;
+    // The quorum's own feature stands in its log, not among the records of the cluster.
+    const { kraftVersion } = parts.cluster;
+    const quorumFeature = kraftVersion > 0 ? [{ name: "kraft.version", level: kraftVersion }] : [];
     const answer = apiVersionsResponse(context.apiVersion, {
       listener: "broker",
       includeUnstable: parts.config.isUnstableApiVersionsEnabled,
       supportedFeatures: parts.config.supportedFeatures,
-      finalizedFeatures: [...features.finalized].map(([name, level]) => ({ name, level })),
+      finalizedFeatures: [...[...features.finalized].map(([name, level]) => ({ name, level })), ...quorumFeature],
       finalizedFeaturesEpoch: highestOffset,
     });
     return { ...answer, apiKeys: answer.apiKeys.filter((one) => offered.has(one.apiKey)) };

@@ -7,6 +7,7 @@ import { createListOffsetsHandler } from "./02-list-offsets.ts";
 import { createApiVersionsHandler } from "./18-api-versions.ts";
 import { createDeleteRecordsHandler } from "./21-delete-records.ts";
 import { createOffsetForLeaderEpochHandler } from "./23-offset-for-leader-epoch.ts";
+import { createDescribeProducersHandler } from "./61-describe-producers.ts";
 import { registerClientTelemetryHandlers } from "./client-telemetry-handlers.ts";
 import { registerControllerHandlers } from "./controller-handlers.ts";
 import { registerCoordinatorHandlers } from "./coordinator-handlers.ts";
@@ -23,6 +24,7 @@ export function createHandlers(parts: BrokerParts): HandlerTable {
   table.add(ApiKey.ApiVersions, createApiVersionsHandler(parts, table));
   table.add(ApiKey.DeleteRecords, createDeleteRecordsHandler(parts));
   table.add(ApiKey.OffsetForLeaderEpoch, createOffsetForLeaderEpochHandler(parts));
+  table.add(ApiKey.DescribeProducers, createDescribeProducersHandler(parts));
   registerControllerHandlers(table, parts);
   registerCoordinatorHandlers(table, parts);
   registerSecurityHandlers(table, parts);

@@ -15,7 +15,7 @@ export interface Archive {
 
 /** Settings of the recorded node that name its ports, or need SASL. */
 const ownSettings =
-  /^(listeners|advertised\.listeners|listener\.|sasl\.|authorizer\.|super\.users|controller\.quorum|log\.dirs)/;
+  /^(listeners|advertised\.listeners|listener\.|sasl\.|authorizer\.|super\.users|controller\.quorum\.bootstrap|log\.dirs)/;
 
 /** A fresh copy. Its settings are those of the recorded node but for the listeners: a plain one, and the controller's. */
 export function openArchive(name: string): Archive {

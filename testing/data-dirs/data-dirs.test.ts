@@ -2,7 +2,7 @@
 // Each is opened twice, the second time after our own clean stop.
 import { ApiKey } from "@blumfeld/core/protocol";
 import { type RunningBroker, startBroker } from "blumfeld";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { missingShared } from "../shared.ts";
 import { WireConnection } from "../wire/index.ts";
 import { type Archive, archives, openArchive } from "./archive.ts";
@@ -39,12 +39,12 @@ describe.skipIf(missingShared).each(archives)("%s", (name) => {
     beforeAll(async () => {
       const { dataDirectory, properties } = archive;
       broker = await startBroker({ storage: "file", dataDirectory, port: 0, properties });
-      connection = await WireConnection.open(broker.port);
     }, 30_000);
-    afterAll(async () => {
-      connection?.destroy();
-      await broker?.close();
+    afterAll(() => broker?.close());
+    beforeEach(async () => {
+      connection = await WireConnection.open(broker.port);
     });
+    afterEach(() => connection?.destroy());
 
     test("cluster id, features and topics", async () => {
       const metadata = await connection.ask(ApiKey.Metadata, 12, { topics: null, allowAutoTopicCreation: false });

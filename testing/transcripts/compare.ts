@@ -35,7 +35,14 @@ const signOnly: ReadonlySet<string> = new Set([
 ]);
 
 /** Texts for people, each broker's own: only none, empty and some are told apart. */
-const anyText: ReadonlySet<string> = new Set(["errorMessage", "documentation", "logDir", "hmac", "salt"]);
+const anyText: ReadonlySet<string> = new Set([
+  "errorMessage",
+  "batchIndexErrorMessage",
+  "documentation",
+  "logDir",
+  "hmac",
+  "salt",
+]);
 
 /** What tells the elements of an array apart, where its order comes from a hash map. */
 const identityFields = [
