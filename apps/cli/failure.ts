@@ -24,7 +24,8 @@ export function tellFailure(error: unknown): FailureText {
     return { message: error.message, nextStep: error.nextStep, exitCode: error.exitCode };
   const { code, name, message, stack, nextStep } = error as Partial<Error & { code: string; nextStep: string }>;
   // Errors of the server and the client that are meant for people carry what to do next.
-  if (typeof nextStep === "string") return { message: message ?? "", nextStep, exitCode: exitCode.failed };
+  if (typeof nextStep === "string")
+    return { message: message ?? "", nextStep: nextStep === "" ? null : nextStep, exitCode: exitCode.failed };
   if (name === "KafkaError") return { message: message ?? "", nextStep: null, exitCode: exitCode.failed };
   const known = typeof code === "string" ? systemFailures[code] : undefined;
   if (known !== undefined) return { message: `${message}`, nextStep: known, exitCode: exitCode.failed };

@@ -26,7 +26,9 @@ export async function runBlum(args: readonly string[], io: CliIo): Promise<numbe
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCode.ok : exitCode.usage;
     const told = tellFailure(error);
-    io.error(`${pc.red("blum:")} ${told.message}\n${told.nextStep === null ? "" : `      ${told.nextStep}\n`}`);
+    io.error(
+      `${pc.red("blum:")} ${told.message.replaceAll("\n", "\n      ")}\n${told.nextStep === null ? "" : `      ${told.nextStep}\n`}`,
+    );
     return told.exitCode;
   }
 }

@@ -48,6 +48,8 @@ const singleNode: Readonly<Record<string, string>> = {
 /** Settings that a node cannot start with. Its message has one line for each. */
 export class SettingsRefused extends Error {
   override name = "SettingsRefused";
+  /** Each line of the message has its own. */
+  readonly nextStep = "";
   readonly problems: readonly SettingProblem[];
   constructor(problems: readonly SettingProblem[]) {
     super(problems.map(({ message }) => message).join("\n"));
