@@ -7,7 +7,7 @@ import { backoffMs } from "./backoff.ts";
 import { BrokerConnection } from "./broker-connection.ts";
 import type { ClientContext } from "./context.ts";
 
-export type Lane = "main" | "fetch" | "coordinator";
+export type Lane = "main" | "fetch" | "fetch-second" | "coordinator";
 
 interface Slot {
   readonly key: string;

@@ -210,6 +210,7 @@ export class AssignedPartition {
     this.bufferedBytes = 0;
     this.generation++;
     this.isResetting = false;
+    this.isFetching = false;
     this.notBeforeMs = 0;
     return freed;
   }

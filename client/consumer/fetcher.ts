@@ -1,5 +1,9 @@
-// Keeps the assigned partitions filled: one fetch under way per broker, in a session, on a connection of its own; ahead of what the program
-// has taken, within the byte budget. Looks up positions that are not known. Decodes nothing.
+// Keeps the assigned partitions filled, ahead of what the program has taken, within the byte budget. Looks up positions that are not known.
+// Decodes nothing.
+//
+// A fetch that finds nothing waits at the broker, and the requests behind it on its connection wait with it. So each broker has two lanes, a
+// session and a connection each: while the first waits, a partition that was sought or used up meanwhile is fetched by the second, which
+// waits only briefly.
 
 import { uuidZero } from "@blumfeld/core/base";
 import { numberFromInt64, topicPartitionKey } from "@blumfeld/core/model";
@@ -13,9 +17,10 @@ import type { ResolvedConsumerOptions } from "./options.ts";
 
 type PartitionData = FetchResponse["responses"][number]["partitions"][number];
 
-interface FetchNode {
+interface FetchLane {
   readonly nodeId: number;
-  readonly session: FetchSession;
+  readonly lane: "fetch" | "fetch-second";
+  session: FetchSession;
   isBusy: boolean;
 }
 
@@ -27,13 +32,15 @@ interface Flight {
 const versionWithTopicIds = 13;
 /** A partition is asked for more while it has less than this many times partitionBytesMax buffered. */
 const prefetchDepth = 2;
+/** The second lane waits this many times less than fetchWaitMsMax. */
+const secondLaneHaste = 10;
 
 export class Fetcher {
   readonly partitions = new Map<string, AssignedPartition>();
   readonly #cluster: ClusterClient;
   readonly #options: ResolvedConsumerOptions;
   readonly #onData: () => void;
-  readonly #nodes = new Map<number, FetchNode>();
+  readonly #lanes = new Map<number, readonly [FetchLane, FetchLane]>();
   readonly #abort = new AbortController();
   readonly #stopListening: () => void;
   #bufferedBytes = 0;
@@ -76,10 +83,10 @@ export class Fetcher {
     this.#closed = true;
     this.#stopListening();
     this.#abort.abort(clientError("CLIENT_CLOSED", "the consumer is closed"));
-    for (const node of this.#nodes.values()) {
-      const session = node.session.closing();
-      const connection = this.#cluster.readyConnection(node.nodeId, "fetch");
-      if (session === null || connection === null || node.isBusy) continue;
+    for (const lane of [...this.#lanes.values()].flat()) {
+      const session = lane.session.closing();
+      const connection = this.#cluster.readyConnection(lane.nodeId, lane.lane);
+      if (session === null || connection === null || lane.isBusy) continue;
       const body = { ...session, maxWaitMs: 0, minBytes: 0, maxBytes: 0 };
       await connection.request(ApiKey.Fetch, body, { timeoutMs: 1000 }).catch(() => {});
     }
@@ -109,8 +116,8 @@ export class Fetcher {
     }
     if (toReset.length > 0) void this.#reset(toReset);
     for (const [nodeId, partitions] of byNode) {
-      const node = this.#nodeOf(nodeId);
-      if (!node.isBusy) void this.#fetch(node, partitions);
+      const lane = this.#lanesOf(nodeId).find(({ isBusy }) => !isBusy);
+      if (lane !== undefined) void this.#fetch(lane, partitions);
     }
   }
 
@@ -124,13 +131,16 @@ export class Fetcher {
     return partition.bufferedBytes < this.#options.partitionBytesMax * prefetchDepth;
   }
 
-  #nodeOf(nodeId: number): FetchNode {
-    let node = this.#nodes.get(nodeId);
-    if (node === undefined) {
-      node = { nodeId, session: new FetchSession(), isBusy: false };
-      this.#nodes.set(nodeId, node);
+  #lanesOf(nodeId: number): readonly [FetchLane, FetchLane] {
+    let lanes = this.#lanes.get(nodeId);
+    if (lanes === undefined) {
+      lanes = [
+        { nodeId, lane: "fetch", session: new FetchSession(), isBusy: false },
+        { nodeId, lane: "fetch-second", session: new FetchSession(), isBusy: false },
+      ];
+      this.#lanes.set(nodeId, lanes);
     }
-    return node;
+    return lanes;
   }
 
   /** The leader, or the follower that it named; -1 while none is known. */
@@ -150,7 +160,7 @@ export class Fetcher {
     return -1;
   }
 
-  async #fetch(node: FetchNode, partitions: readonly AssignedPartition[]): Promise<void> {
+  async #fetch(lane: FetchLane, partitions: readonly AssignedPartition[]): Promise<void> {
     const { fetchBytesMin, fetchWaitMsMax, fetchBytesMax, partitionBytesMax, bufferBytes } = this.#options;
     const room = bufferBytes - this.#bufferedBytes - this.#requestedBytes;
     if (room <= 0) return;
@@ -168,43 +178,46 @@ export class Fetcher {
         bytesMax: partitionBytesMax,
       };
     });
-    node.isBusy = true;
+    lane.isBusy = true;
     const expectedBytes = Math.min(maxBytes, partitionBytesMax * targets.length);
     this.#requestedBytes += expectedBytes;
     try {
-      const connection = await this.#cluster.connection(node.nodeId, "fetch", this.#abort.signal);
+      const connection = await this.#cluster.connection(lane.nodeId, lane.lane, this.#abort.signal);
       const body = {
-        maxWaitMs: fetchWaitMsMax,
+        maxWaitMs: lane.lane === "fetch" ? fetchWaitMsMax : Math.ceil(fetchWaitMsMax / secondLaneHaste),
         minBytes: fetchBytesMin,
         maxBytes,
         isolationLevel: this.#options.isReadCommitted ? 1 : 0,
         rackId: this.#options.rack,
-        ...node.session.build(targets),
+        ...lane.session.build(targets),
       };
-      const versionMax = node.session.hasAllTopicIds ? undefined : versionWithTopicIds - 1;
+      const versionMax = lane.session.hasAllTopicIds ? undefined : versionWithTopicIds - 1;
       const timeoutMs = this.#cluster.context.options.requestTimeoutMs + fetchWaitMsMax;
       const answer = await connection.request(ApiKey.Fetch, body, { versionMax, timeoutMs });
       this.#requestedBytes -= expectedBytes;
       this.#land(flights);
-      if (!this.#closed) this.#onAnswer(node, flights, answer.body);
+      if (!this.#closed) this.#onAnswer(lane, flights, answer.body);
     } catch (error) {
       this.#requestedBytes -= expectedBytes;
       this.#land(flights);
-      this.#onFailure(node, flights, error);
+      this.#onFailure(lane, flights, error);
     } finally {
-      node.isBusy = false;
+      lane.isBusy = false;
       this.schedule();
     }
   }
 
   #land(flights: ReadonlyMap<string, Flight>): void {
-    for (const { partition } of flights.values()) partition.isFetching = false;
+    for (const { partition, generation } of flights.values()) {
+      // Sought meanwhile: another fetch may be under way for it.
+      if (partition.generation === generation) partition.isFetching = false;
+    }
   }
 
-  #onFailure(node: FetchNode, flights: ReadonlyMap<string, Flight>, error: unknown): void {
+  #onFailure(lane: FetchLane, flights: ReadonlyMap<string, Flight>, error: unknown): void {
     if (this.#closed) return;
     if (!(error instanceof KafkaError)) throw error;
-    node.session.onFailure();
+    lane.session.onFailure();
     if (!error.retriable) return this.#fail(error);
     this.#cluster.metadata.requestRefresh();
     this.#delay(flights, (flight) => {
@@ -220,8 +233,8 @@ export class Fetcher {
     }
   }
 
-  #onAnswer(node: FetchNode, flights: ReadonlyMap<string, Flight>, answer: FetchResponse): void {
-    if (!node.session.onAnswer(answer.errorCode, answer.sessionId)) {
+  #onAnswer(lane: FetchLane, flights: ReadonlyMap<string, Flight>, answer: FetchResponse): void {
+    if (!lane.session.onAnswer(answer.errorCode, answer.sessionId)) {
       const { retriable } = errorOf(answer.errorCode);
       if (!retriable) this.#fail(errorFromCode(answer.errorCode, "Fetch"));
       if (answer.errorCode !== ErrorCode.FETCH_SESSION_ID_NOT_FOUND) {
@@ -232,7 +245,7 @@ export class Fetcher {
     }
     let hasData = false;
     for (const response of answer.responses) {
-      const topic = response.topic !== "" ? response.topic : node.session.topicName(response.topicId);
+      const topic = response.topic !== "" ? response.topic : lane.session.topicName(response.topicId);
       if (topic === undefined) continue;
       for (const data of response.partitions) {
         const flight = flights.get(topicPartitionKey(topic, data.partitionIndex));
