@@ -33,7 +33,8 @@ export async function runBlum(args: readonly string[], io: CliIo): Promise<numbe
   }
 }
 
-async function createProgram(io: CliIo, loaded: CommandRow | undefined): Promise<Command> {
+/** With one command loaded, the others by name and summary only. */
+export async function createProgram(io: CliIo, loaded: CommandRow | undefined): Promise<Command> {
   const program = new Command("blum")
     .description("Kafka without a JVM: a broker, and the tools to work with any Kafka cluster.")
     .version(version)

@@ -2,6 +2,7 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { cliDocument } from "./cli.ts";
 import { configurationDocument } from "./configuration.ts";
 import { errorsDocument } from "./errors.ts";
 import { metricsDocument } from "./metrics.ts";
@@ -9,6 +10,7 @@ import { metricsDocument } from "./metrics.ts";
 const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 const docs = join(root, "docs");
 const documents: Readonly<Record<string, string>> = {
+  "cli.md": await cliDocument(),
   "configuration.md": configurationDocument(),
   "errors.md": errorsDocument(),
   "metrics.md": metricsDocument(root),

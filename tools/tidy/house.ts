@@ -42,9 +42,9 @@ function sourceFindings({ path, text }: SourceFile, add: Add): void {
   else if (lineCount > fileLinesWarn)
     add("file-length", -1, `${lineCount} lines: about ${fileLinesWarn} is one idea`, true);
   const name = path.slice(path.lastIndexOf("/") + 1);
-  if (!/^[a-z0-9]+(-[a-z0-9]+)*(\.(test|golden|sim|fuzz|bench|config|d))?\.ts$/.test(name))
+  if (!/^[a-z0-9]+(-[a-z0-9]+)*(\.(test|golden|model|sim|fuzz|bench|config|d)){0,2}\.ts$/.test(name))
     add("file-name", -1, "file names are kebab-case, so that they are the same on every file system");
-  const speaksForItself = lineCount <= 15 && (isTest(path) || name.endsWith(".config.ts") || isListOfExports(text));
+  const speaksForItself = isTest(path) || name.endsWith(".config.ts") || isListOfExports(text);
   if (!speaksForItself && !/^(#![^\n]*\n)?(\/\/|\/\*)/.test(text))
     add("opening", -1, "a file opens with a comment: what it is, what it never does, who owns its buffers");
   const source = ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true);

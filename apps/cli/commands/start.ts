@@ -1,4 +1,5 @@
 // `blum start`: one node in this process, until a signal stops it.
+import { relative } from "node:path";
 import type { RunningBroker, StartOptions } from "blumfeld";
 import { Command } from "commander";
 import pc from "picocolors";
@@ -61,7 +62,7 @@ async function start(io: CliIo, flags: StartFlags): Promise<void> {
       if (signal === "SIGINT" && signalCount > 1) io.exit(exitCode.interrupted);
       stop();
     });
-    startBroker(options).then((started) => {
+    startBroker({ ...options, onFailure: reject }).then((started) => {
       broker = started;
       announce(io, flags, started);
       if (signalCount > 0) stop();
@@ -96,7 +97,13 @@ function announce(io: CliIo, flags: StartFlags, broker: RunningBroker): void {
     io.out(`${JSON.stringify({ ready: true, bootstrap, readyMs, clusterId, dataDirectory, metricsUrl, version })}\n`);
     return;
   }
-  const where = dataDirectory === null ? "in memory" : `data in ${dataDirectory}`;
+  const where = dataDirectory === null ? "in memory" : `data in ${shortPath(dataDirectory)}`;
   const metrics = metricsUrl === null ? "" : `, metrics at ${metricsUrl}`;
   io.out(`${pc.bold("blumfeld")} ${version} ready on ${pc.green(bootstrap)} in ${readyMs} ms (${where}${metrics})\n`);
+}
+
+/** As a person would write it from here. */
+function shortPath(path: string): string {
+  const near = relative(process.cwd(), path);
+  return near === "" ? "." : near.startsWith("..") ? path : near;
 }
