@@ -18,6 +18,8 @@ export interface BrokerConfig {
   readonly rack: string | null;
   readonly directoryIds: readonly Uuid[];
   readonly listeners: readonly ListenerConfig[];
+  /** socket.listen.backlog.size */
+  readonly backlog?: number;
   readonly requestBytesMax: number;
   readonly connectionsIdleMs: number;
   readonly connectionsMax: number;

@@ -87,7 +87,9 @@ export class Broker {
       runWriteTurn: () => partitions.writeTurn.runNow(),
     });
     const limits = new ConnectionLimits(config, clock);
-    this.listeners = config.listeners.map((listener) => new Listener(listener, options.network, this.router, limits));
+    this.listeners = config.listeners.map(
+      (listener) => new Listener(listener, options.network, this.router, limits, config.backlog),
+    );
     this.registerGauges(meter);
   }
 

@@ -7,12 +7,13 @@ import type { TimerWheel } from "@blumfeld/host/process";
 import type { BrokerConfig } from "./broker-config.ts";
 import type { FetchSessionCache } from "./fetch/fetch-session.ts";
 import type { ResponseBuffers } from "./fetch/response-buffers.ts";
+import type { ClusterAccess } from "./metadata/cluster-access.ts";
 import type { PartitionManager } from "./partition/partition-manager.ts";
 import type { Authorizer, RequestOrigin } from "./security-seam.ts";
 
 /** The cluster's metadata as this node knows it. */
 export interface MetadataSource {
-  /** The newest image. Never changes under its holder. */
+  /** The newest image. It changes in place between turns; its partitions and registrations are immutable and replaced whole. */
   readonly image: MetadataImage;
   /** Told in order, once for each change. Returns a function that forgets the listener. */
   onImage(listener: (delta: MetadataDelta, image: MetadataImage) => void): () => void;
@@ -64,6 +65,7 @@ export interface BrokerParts {
   /** One for each start of this process. */
   readonly incarnationId: Uuid;
   readonly metadata: MetadataSource;
+  readonly cluster: ClusterAccess;
   readonly logManager: LogManager;
   readonly partitions: PartitionManager;
   readonly controllerChannel: ControllerChannel;

@@ -116,7 +116,7 @@ export class Router {
     const elapsedMs = this.clock.monotonicMs() - request.receivedMs;
     metrics.seconds.observe(elapsedMs / 1000);
     const { slowRequestMs } = this.parts;
-    if (slowRequestMs !== null && elapsedMs > slowRequestMs) {
+    if (slowRequestMs !== null && elapsedMs > slowRequestMs && !request.isWaiting) {
       const { api, apiVersion, clientId } = request;
       this.log.warn(
         `slow ${api.name}`,

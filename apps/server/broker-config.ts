@@ -15,6 +15,7 @@ export function brokerConfigFrom(settings: BrokerSettings, directoryIds: readonl
     rack: settings.get("broker.rack"),
     directoryIds,
     listeners: clientListeners(settings),
+    backlog: settings.get("socket.listen.backlog.size"),
     requestBytesMax: settings.get("socket.request.max.bytes"),
     connectionsIdleMs: settings.get("connections.max.idle.ms"),
     connectionsMax: settings.get("max.connections"),

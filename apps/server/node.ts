@@ -92,6 +92,8 @@ async function composeNode(parts: NodeParts, closers: Closers): Promise<Omit<Run
   closers.push(() => metadata.close());
   const logManager = await openLogs(parts, ports, metadata);
   closers.push(() => logManager.close({ brokerEpoch: metadata.brokerEpoch }));
+  // Below 0 Kafka never closes a connection for being idle.
+  const idleMs = settings.get("connections.max.idle.ms");
   const broker = new Broker({
     ...ports,
     config: brokerConfigFrom(
@@ -104,7 +106,7 @@ async function composeNode(parts: NodeParts, closers: Closers): Promise<Omit<Run
     cluster: metadata,
     logManager,
     controllerChannel: metadata.channel,
-    network: new TcpNetwork(),
+    network: new TcpNetwork({ connectionIdleMs: idleMs < 0 ? Number.MAX_SAFE_INTEGER : idleMs }),
     meter: registry,
   });
   closers.push(() => broker.stop());

@@ -13,9 +13,11 @@ export class Listener {
   private readonly router: Router;
   private readonly limits: ConnectionLimits;
   private readonly sessions = new Set<Session>();
+  private readonly backlog: number | undefined;
   private bound: NetworkListener | null = null;
 
-  constructor(config: ListenerConfig, network: Network, router: Router, limits: ConnectionLimits) {
+  constructor(config: ListenerConfig, network: Network, router: Router, limits: ConnectionLimits, backlog?: number) {
+    this.backlog = backlog;
     this.config = config;
     this.network = network;
     this.router = router;
@@ -29,6 +31,7 @@ export class Listener {
       {
         host: this.config.host,
         port: this.config.port,
+        ...(this.backlog === undefined ? {} : { backlog: this.backlog }),
         admit: (address) => this.limits.admit(address, isInterBroker),
         dismissed: (address) => this.limits.release(address),
       },

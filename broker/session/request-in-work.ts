@@ -16,6 +16,8 @@ export class RequestInWork implements RequestContext<ApiKey> {
   /** What is to be sent once the requests before it are answered. Undefined: not answered; null: nothing is sent. */
   chunks: Buffer[] | null | undefined = undefined;
   sent: (() => void) | undefined = undefined;
+  /** It waits for others (records, members, the controller): its time says nothing about this broker. */
+  isWaiting = false;
 
   constructor(
     connection: Session,

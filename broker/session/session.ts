@@ -157,7 +157,9 @@ export class Session implements ConnectionHandler, ConnectionContext {
   }
 
   private pauseForWork(request: RequestInWork): void {
-    if (request.chunks === undefined) this.pause();
+    if (request.chunks !== undefined) return;
+    request.isWaiting = true;
+    this.pause();
   }
 
   /** The turn is over: whatever is not answered now is waited for. */
