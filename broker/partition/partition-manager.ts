@@ -182,6 +182,10 @@ export class PartitionManager implements PartitionHost {
   /** Before the logs are closed: everything appended is written, everybody who waits is told. */
   async close(): Promise<void> {
     await this.writeTurn.drain();
-    for (const partition of this.all()) partition.retire();
+    for (const partition of this.all()) {
+      const wasLeader = partition.isLeader;
+      partition.retire();
+      if (wasLeader) for (const observer of this.observers.get(partition.topic) ?? []) observer.onResigned(partition);
+    }
   }
 }

@@ -1,6 +1,7 @@
 // Groups: offsets, classic groups, consumer groups.
 export { ClassicGroup } from "./classic/classic-group.ts";
 export type { JoinAnswer, SyncAnswer } from "./classic/classic-member.ts";
+export { memberErrorOfAppend } from "./classic/classic-rebalance.ts";
 export * from "./group.ts";
 export * from "./group-administration.ts";
 export * from "./group-config.ts";

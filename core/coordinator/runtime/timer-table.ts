@@ -10,12 +10,15 @@ interface Entry<Action> {
 
 export class TimerTable<Action> {
   private readonly monotonicMs: () => number;
+  private readonly onSet: (deadlineMs: number) => void;
   private readonly heap: Entry<Action>[] = [];
   private readonly byKey = new Map<string, Entry<Action>>();
   private orders = 0;
 
-  constructor(monotonicMs: () => number) {
+  /** `onSet` hears of every timer that is set: the host keeps one timer of its own for the earliest of all shards. */
+  constructor(monotonicMs: () => number, onSet: (deadlineMs: number) => void = () => {}) {
     this.monotonicMs = monotonicMs;
+    this.onSet = onSet;
   }
 
   get size(): number {
@@ -24,10 +27,12 @@ export class TimerTable<Action> {
 
   /** `delayMs` from now. Replaces the timer of the same key. */
   set(key: string, delayMs: number, action: Action): void {
-    const entry = { key, deadlineMs: this.monotonicMs() + delayMs, order: this.orders++, action };
+    const deadlineMs = this.monotonicMs() + delayMs;
+    const entry = { key, deadlineMs, order: this.orders++, action };
     this.byKey.set(key, entry);
     this.push(entry);
     if (this.heap.length > 64 && this.heap.length > this.byKey.size * 2) this.compact();
+    this.onSet(deadlineMs);
   }
 
   cancel(key: string): void {

@@ -1,0 +1,13 @@
+// The coordinators of this broker. Each kind of shard is hosted once; handlers ask through here. Whoever brings another kind adds it here.
+import type { BrokerParts } from "../parts.ts";
+import { GroupCoordinator } from "./group-coordinator.ts";
+
+export interface Coordinators {
+  readonly groups: GroupCoordinator;
+}
+
+export type CoordinatorParts = BrokerParts;
+
+export function createCoordinators(parts: CoordinatorParts): Coordinators {
+  return { groups: new GroupCoordinator(parts) };
+}

@@ -1,0 +1,75 @@
+// The groups' settings over the node's: read at each use, so that a dynamic change counts from the next request on.
+import { configResourceType } from "@blumfeld/core/controller";
+import type { ConsumerMigrationPolicy, GroupConfig } from "@blumfeld/core/coordinator";
+import type { CoordinatorParts } from "./coordinators.ts";
+
+const minuteMs = 60_000;
+
+export function groupConfigFrom(parts: Pick<CoordinatorParts, "cluster" | "metadata">): GroupConfig {
+  const { settings } = parts.cluster;
+  const ofGroup = (groupId: string, name: string): number | null => {
+    const text = parts.metadata.image.configs.of(configResourceType.group, groupId).get(name);
+    return text === undefined ? null : Number(text);
+  };
+  return {
+    get offsetMetadataLengthMax() {
+      return settings.get("offset.metadata.max.bytes");
+    },
+    get offsetsRetentionMs() {
+      return settings.get("offsets.retention.minutes") * minuteMs;
+    },
+    get offsetsRetentionCheckIntervalMs() {
+      return settings.get("offsets.retention.check.interval.ms");
+    },
+    get classic() {
+      return {
+        sessionTimeoutMsMin: settings.get("group.min.session.timeout.ms"),
+        sessionTimeoutMsMax: settings.get("group.max.session.timeout.ms"),
+        initialRebalanceDelayMs: settings.get("group.initial.rebalance.delay.ms"),
+        memberCountMax: settings.get("group.max.size"),
+      };
+    },
+    get consumerMemberCountMax() {
+      return settings.get("group.consumer.max.size");
+    },
+    get consumerAssignors() {
+      return settings.get("group.consumer.assignors").map(assignorName);
+    },
+    get consumerMigrationPolicy() {
+      return settings.get("group.consumer.migration.policy").toLowerCase() as ConsumerMigrationPolicy;
+    },
+    get isConsumerProtocolEnabled() {
+      return settings.get("group.coordinator.rebalance.protocols").includes("consumer");
+    },
+    consumerGroup(groupId) {
+      const bounded = (name: string, own: number | null, min: number, max: number): number =>
+        own === null ? settings.get(name as "group.consumer.session.timeout.ms") : Math.min(Math.max(own, min), max);
+      return {
+        sessionTimeoutMs: bounded(
+          "group.consumer.session.timeout.ms",
+          ofGroup(groupId, "consumer.session.timeout.ms"),
+          settings.get("group.consumer.min.session.timeout.ms"),
+          settings.get("group.consumer.max.session.timeout.ms"),
+        ),
+        heartbeatIntervalMs: bounded(
+          "group.consumer.heartbeat.interval.ms",
+          ofGroup(groupId, "consumer.heartbeat.interval.ms"),
+          settings.get("group.consumer.min.heartbeat.interval.ms"),
+          settings.get("group.consumer.max.heartbeat.interval.ms"),
+        ),
+        assignmentIntervalMs: bounded(
+          "group.consumer.assignment.interval.ms",
+          ofGroup(groupId, "consumer.assignment.interval.ms"),
+          settings.get("group.consumer.min.assignment.interval.ms"),
+          settings.get("group.consumer.max.assignment.interval.ms"),
+        ),
+      };
+    },
+  };
+}
+
+/** Kafka's classes may be named in full; their short names are the protocol's. */
+function assignorName(name: string): string {
+  const simple = /(\w+)Assignor$/.exec(name)?.[1];
+  return simple === undefined ? name : simple.toLowerCase();
+}

@@ -1,0 +1,75 @@
+// The coordinator of groups on this broker: shards over `__consumer_offsets`, their settings and their view of topics.
+import {
+  type Decision,
+  type GroupClient,
+  type GroupConfig,
+  type GroupRecord,
+  GroupShard,
+  type GroupTimer,
+  memberErrorOfAppend,
+} from "@blumfeld/core/coordinator";
+import { consumerOffsetsTopic } from "@blumfeld/core/model";
+import type { RequestContext } from "../request-context.ts";
+import type { CoordinatorParts } from "./coordinators.ts";
+import { groupConfigFrom } from "./group-config-source.ts";
+import { GroupTopicsOfImage } from "./group-topics-source.ts";
+import { ShardHost } from "./shard-host.ts";
+
+export type GroupOutcome<Answer> =
+  | { readonly errorCode: number; readonly answer?: undefined }
+  | { readonly errorCode: 0; readonly answer: Answer };
+
+export class GroupCoordinator {
+  readonly host: ShardHost<GroupShard, GroupRecord, GroupTimer>;
+  readonly config: GroupConfig;
+
+  constructor(parts: CoordinatorParts) {
+    const config = groupConfigFrom(parts);
+    this.config = config;
+    const topics = new GroupTopicsOfImage(parts.metadata);
+    const { random, logger } = parts;
+    this.host = new ShardHost(
+      {
+        topic: consumerOffsetsTopic,
+        create: ({ undo, timers }) => new GroupShard({ undo, timers, config, topics, random, logger }),
+      },
+      parts,
+    );
+  }
+
+  /** `done` hears the answer when all that it speaks of is committed, or an error as groups' clients know it. */
+  write<Answer>(
+    groupId: string,
+    what: string,
+    decide: (shard: GroupShard, nowMs: number) => Decision<Answer, GroupRecord>,
+    done: (outcome: GroupOutcome<Answer>) => void,
+  ): void {
+    this.host.write(groupId, what, decide, (outcome) => {
+      if ("answer" in outcome) done(outcome);
+      else done({ errorCode: memberErrorOfAppend(outcome.errorCode) });
+    });
+  }
+
+  /** As `write`, for what changes nothing: what it shows is committed when it is answered. */
+  read<Answer>(
+    groupId: string,
+    what: string,
+    look: (shard: GroupShard, nowMs: number) => Answer,
+    done: (outcome: GroupOutcome<Answer>) => void,
+  ): void {
+    this.write(groupId, what, (shard, nowMs) => ({ records: [], answer: look(shard, nowMs) }), done);
+  }
+
+  /** Each group's answer in the order of `groupIds`, when the last is there. */
+  async each<Answer>(
+    groupIds: readonly string[],
+    ask: (groupId: string, done: (answer: Answer) => void) => void,
+  ): Promise<Answer[]> {
+    return Promise.all(groupIds.map((groupId) => new Promise<Answer>((resolve) => ask(groupId, resolve))));
+  }
+}
+
+export function groupClientOf(context: RequestContext): GroupClient {
+  const { clientId, clientAddress, apiVersion } = context;
+  return { clientId: clientId ?? "", clientHost: `/${clientAddress}`, apiVersion };
+}
