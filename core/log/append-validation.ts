@@ -1,5 +1,6 @@
-// What a client's batch must be before a log takes it, in the order in which Kafka looks: size, magic, checksum, header; the records only
-// where the topic's settings demand it. Returns the bytes to append: the client's own, changed in place where the topic stamps times, or a
+// What a client's batch must be before a log takes it, in the order in which Kafka looks: size, magic, checksum, header, and that there are
+// as many records as the header says. Packed records are unpacked for that, as Kafka does: a stream that no consumer could unpack would
+// stop all of them. The records one by one only where the topic's settings demand it. Returns the bytes to append: the client's own, changed in place where the topic stamps times, or a
 // repacked copy where it prescribes a codec. Reads no file.
 
 import { mebibyte } from "../base/index.ts";
@@ -15,14 +16,12 @@ import {
   type BatchProblem,
   batchCodecId,
   batchDamage,
-  batchHeaderBytes,
   batchIsLogAppendTime,
   batchMaxTimestamp,
   batchRecordCount,
   batchRefusal,
   batchSetCreateTime,
   batchSetLogAppendTime,
-  batchSize,
   batchSizeAt,
   RecordBatchView,
   type RecordRefusal,
@@ -33,10 +32,13 @@ import { ErrorCode } from "../protocol/index.ts";
 import type { LogConfig } from "./log-config.ts";
 import type { AppendRefused, RecordError } from "./outcomes.ts";
 
-/** A packed batch may unpack to this many times max.message.bytes … */
-export const unpackedRatioMax = 32;
+/**
+ * A packed batch may unpack to this many times max.message.bytes. Clients bound a batch before they pack it, but for Java's, which splits a
+ * batch that is too large; and to find out that a bomb is one must not hold up the loop.
+ */
+export const unpackedRatioMax = 16;
 /** … and to this much in any case, but never to more than the third bound. */
-export const unpackedBytesMin = 32 * mebibyte;
+export const unpackedBytesMin = 16 * mebibyte;
 export const unpackedBytesMax = 256 * mebibyte;
 
 export type BatchVerdict = { readonly kind: "valid"; readonly bytes: Buffer } | AppendRefused;
@@ -118,11 +120,8 @@ function validateContent(bytes: Buffer, context: ValidationContext): BatchVerdic
   const target = targetCodec(config, codecId);
   const isAppendTime = config.messageTimestampType === "LogAppendTime";
   if (target.id === codecId && !mustReadRecords(bytes, context)) {
-    if (codecId === 0 && !recordLengthsFit(bytes)) {
-      return refusal(ErrorCode.INVALID_RECORD, "the records are not as many or as long as the batch says", {
-        logStartOffset: context.logStartOffset,
-      });
-    }
+    const wrong = recordsWrong(bytes, context);
+    if (wrong !== null) return wrong;
     if (isAppendTime) batchSetLogAppendTime(bytes, 0, nowMs);
     return { kind: "valid", bytes };
   }
@@ -145,19 +144,37 @@ function mustReadRecords(bytes: Buffer, { config, nowMs }: ValidationContext): b
   );
 }
 
+/** Whether the records are as many and as long as the batch says; null when they are. */
+function recordsWrong(bytes: Buffer, context: ValidationContext): AppendRefused | null {
+  const records = unpacked(new RecordBatchView(bytes, 0), context.config);
+  if (records instanceof DecompressionProblem) return unpackRefusal(records);
+  if (recordLengthsFit(records, batchRecordCount(bytes, 0))) return null;
+  return refusal(ErrorCode.INVALID_RECORD, "the records are not as many or as long as the batch says", {
+    logStartOffset: context.logStartOffset,
+  });
+}
+
+function unpacked(view: RecordBatchView, config: LogConfig): Buffer | DecompressionProblem {
+  const outputBytesMax = Math.min(
+    Math.max(config.messageBytesMax * unpackedRatioMax, unpackedBytesMin),
+    unpackedBytesMax,
+  );
+  return batchRecordsBytes(view, { outputBytesMax });
+}
+
 /**
- * Hops over the records by their lengths: as many as the header counts, ending where the batch does. A few nanoseconds a record; what is
+ * Hops over the records by their lengths: as many as the header counts, ending where the bytes do. A few nanoseconds a record; what is
  * inside them is not looked at.
  */
-function recordLengthsFit(bytes: Buffer): boolean {
-  const end = batchSize(bytes, 0);
-  let at = batchHeaderBytes;
-  for (let left = batchRecordCount(bytes, 0); left > 0; left--) {
+function recordLengthsFit(records: Buffer, count: number): boolean {
+  const end = records.length;
+  let at = 0;
+  for (let left = count; left > 0; left--) {
     let value = 0;
     let shift = 0;
     for (;;) {
       if (at >= end || shift > 28) return false;
-      const byte = bytes[at++]!;
+      const byte = records[at++]!;
       value |= (byte & 0x7f) << shift;
       if (byte < 0x80) break;
       shift += 7;
@@ -172,11 +189,7 @@ function recordLengthsFit(bytes: Buffer): boolean {
 function validateWithRecords(bytes: Buffer, target: Codec, context: ValidationContext): BatchVerdict {
   const { config, nowMs, logStartOffset } = context;
   const view = new RecordBatchView(bytes, 0);
-  const outputBytesMax = Math.min(
-    Math.max(config.messageBytesMax * unpackedRatioMax, unpackedBytesMin),
-    unpackedBytesMax,
-  );
-  const records = batchRecordsBytes(view, { outputBytesMax });
+  const records = unpacked(view, config);
   if (records instanceof DecompressionProblem) return unpackRefusal(records);
   const isAppendTime = config.messageTimestampType === "LogAppendTime";
   const verdict = validateRecords(view, records, {

@@ -41,8 +41,7 @@ export class LogAppender {
   /** Begins a new segment, unless the last one is empty. */
   roll(): void {
     if (this.state.active.sizeBytes === 0) return;
-    this.pending.roll();
-    this.recent?.clear();
+    this.rollAt(this.state.logEndOffset);
   }
 
   private appendClient(bytes: Buffer, how: AppendOptions): AppendOutcome {
@@ -76,7 +75,7 @@ export class LogAppender {
       }
     }
     const maxTimestamp = batchMaxTimestamp(batch, 0);
-    this.prepareSegment(batch.length, lastOffset, maxTimestamp, how.nowMs);
+    this.prepareSegment(batch.length, firstOffset, lastOffset, maxTimestamp, how.nowMs);
     batchStamp(batch, 0, firstOffset, how.leaderEpoch);
     state.epochs.assign(how.leaderEpoch, firstOffset);
     if (producer !== null) this.commitProducer(producer);
@@ -160,7 +159,7 @@ export class LogAppender {
   ): AppendOutcome {
     const { state } = this;
     const lastOffset = (nextOffset - 1) as Offset;
-    this.prepareSegment(bytes.length, lastOffset, maxTimestamp, how.nowMs);
+    this.prepareSegment(bytes.length, firstOffset, lastOffset, maxTimestamp, how.nowMs);
     const changeCount = state.producers.changeCount;
     const origin = how.origin === "replication" ? "replication" : "coordinator";
     for (let at = 0; at < bytes.length; at += batchSizeAt(bytes, at)) {
@@ -187,22 +186,25 @@ export class LogAppender {
   }
 
   /** Rolls where the segment cannot or should not take these bytes, and opens a window for them. */
-  private prepareSegment(bytes: number, lastOffset: number, maxTimestamp: number, nowMs: number): void {
+  private prepareSegment(
+    bytes: number,
+    firstOffset: Offset,
+    lastOffset: number,
+    maxTimestamp: number,
+    nowMs: number,
+  ): void {
     const { state } = this;
     if (state.active.mustRoll(bytes, lastOffset, maxTimestamp, nowMs, state.rollJitterMs, state.config)) {
-      // An empty segment is too full only by its offsets: it begins anew where the batch does.
-      if (state.active.sizeBytes > 0) this.roll();
-      else if (lastOffset - state.active.baseOffset > relativeOffsetMax) this.replaceEmptySegment(lastOffset);
+      // A follower's batch may lie far after the log's end: its segment begins where it does.
+      const base = Math.max(firstOffset, state.logEndOffset) as Offset;
+      if (state.active.sizeBytes > 0 || lastOffset - state.active.baseOffset > relativeOffsetMax) this.rollAt(base);
     }
     this.pending.begin();
   }
 
-  private replaceEmptySegment(lastOffset: number): void {
-    const { state } = this;
-    this.pending.write();
+  private rollAt(baseOffset: Offset): void {
+    this.pending.roll(baseOffset);
     this.recent?.clear();
-    state.dropSegments([state.active]);
-    state.addSegment(Math.max(state.logEndOffset, lastOffset - relativeOffsetMax) as Offset);
   }
 
   private queue(bytes: Buffer, lastOffset: Offset): void {

@@ -241,13 +241,24 @@ class LogLoader {
       const cut = this.recoverSegment(segment);
       this.recoveredSegments++;
       this.cutBytes += cut;
-      if (cut === 0) continue;
+      if (cut === 0 && !this.isGapBefore(segment, end)) continue;
       // What follows a gap would be out of place.
       const later = state.segments.slice(state.segments.indexOf(segment) + 1);
       for (const lost of later) this.cutBytes += lost.sizeBytes;
       state.dropSegments(later);
       break;
     }
+  }
+
+  /**
+   * A loss of power may take the end of a segment at the very border of a batch and leave the one after it. Offsets of a log that is not
+   * compacted have no gaps, so such a log ends where its records do. Where the recovery point is not known, the topic may have been
+   * compacted once, and gaps stay.
+   */
+  private isGapBefore(segment: Segment, end: number): boolean {
+    const { options, state } = this;
+    if (options.hadCleanShutdown || options.recoveryPoint === 0 || state.config.cleanupPolicy.compact) return false;
+    return end !== Number.POSITIVE_INFINITY && segment.readNextOffset() < end;
   }
 
   /** Builds indexes, epochs and producers anew from the batches; returns the bytes cut. */

@@ -56,17 +56,18 @@ export class PendingWrites {
     window.endOffset = this.state.logEndOffset;
   }
 
-  /** Closes the active segment and begins one at the log's end. All that touches the disk happens with the next write. */
-  roll(): void {
+  /** Closes the active segment and begins one at `baseOffset`. All that touches the disk happens with the next write. */
+  roll(baseOffset: Offset): void {
     const { state } = this;
     const closed = state.active;
     closed.closeTimeIndex();
+    state.producers.endOffset = baseOffset;
     const rolled = {
       closed,
       snapshot: encodeSnapshot(state.producers.entries()),
       snapshotOffset: state.producers.endOffset,
     };
-    state.addSegment(state.logEndOffset);
+    state.addSegment(baseOffset);
     this.open(rolled);
   }
 
@@ -128,7 +129,8 @@ export class PendingWrites {
   /** What a new segment needs before its first byte: the closed one's indexes and the producers as they stood. */
   private prepare({ rolled, segment }: Window): void {
     if (rolled === null) return;
-    // An empty file, too, says where the log goes on, should the segments before it go.
+    // An empty file, too, says where the log begins or goes on, should its neighbours go.
+    void rolled.closed.log;
     void segment.log;
     rolled.closed.indexes.write();
     rolled.closed.indexes.close();
