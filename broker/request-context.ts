@@ -1,5 +1,5 @@
 // One request on its way: what a handler is given, what it may return. One object per request, pooled by nobody: it dies young.
-// A request's strings are its own; its bytes (records, member metadata …) are views of the frame, valid to the end of the turn.
+// What a request holds is its own and may be kept, but for a produce's records: those are views of the frame, valid to the turn's end.
 import type { ApiKey, RequestOf, ResponseInitOf } from "@blumfeld/core/protocol";
 import type { Principal } from "./security-seam.ts";
 

@@ -190,7 +190,7 @@ class Produce extends WheelTimer {
     this.waiting.set(part, partition);
     partition.wait(part);
     // Alone in sync, on a quick disk, the answer comes with this turn: no deadline is needed.
-    if (part.needsCommit && partition.followers !== null && this.wheelTick < 0)
+    if (part.needsCommit && partition.waitsForFollowers && this.wheelTick < 0)
       this.parts.requestWheel.set(this, this.timeoutMs);
   }
 

@@ -126,9 +126,20 @@ export class Partition {
     const before = log.highWatermark;
     const stableBefore = log.lastStableOffset;
     const written = log.writtenEndOffset;
-    const committed = this.followers === null ? written : (this.followers.committedOffset(written) as Offset);
+    const committed = this.committedOffset(written);
     if (committed > before) log.setHighWatermark(committed);
     return log.highWatermark !== before || log.lastStableOffset !== stableBefore;
+  }
+
+  private committedOffset(written: Offset): Offset {
+    if (this.followers !== null) return this.followers.committedOffset(written) as Offset;
+    // Others are in sync by the metadata, and nobody here knows how far they are.
+    return this.isr.length > 1 ? this.log!.highWatermark : written;
+  }
+
+  /** Whether a commit may take longer than this turn's write. */
+  get waitsForFollowers(): boolean {
+    return this.followers !== null || this.isr.length > 1;
   }
 
   /** Answers the appends whose write is done, and those whose offset is committed. */
@@ -184,7 +195,12 @@ export class Partition {
     this.isr = image.isr;
     this.replicas = image.replicas;
     if (this.isLeader) {
-      if (wasLeader && epochBefore === this.leaderEpoch) return "same";
+      if (wasLeader && epochBefore === this.leaderEpoch) {
+        // The in-sync replicas may have changed, and with them what is committed.
+        if (this.advanceHighWatermark()) this.wakeFetches();
+        this.answerAppends();
+        return "same";
+      }
       this.beginLeading();
       return "leader";
     }

@@ -71,7 +71,9 @@ export class Session implements ConnectionHandler, ConnectionContext {
     return this.router.requestBytesMax;
   }
 
-  onFrame(frame: Buffer): void {
+  onFrame(received: Buffer): void {
+    // Member metadata, assignments and the like are kept by those who get them; a produce's records are not, a fetch has no bytes.
+    const frame = received.length < 2 || received.readInt16BE(0) <= ApiKey.Fetch ? received : Buffer.from(received);
     let head: RequestHead;
     try {
       const decoded = decodeRequestHead(frame, this.router.isUnstableApiVersionsEnabled);

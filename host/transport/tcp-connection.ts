@@ -284,7 +284,7 @@ export class TcpConnection extends WheelTimer implements Connection {
   flush(): void {
     if (this.isEnded) return;
     this.queue.flush();
-    if (this.isClosing && this.queue.bytes === 0) this.socket.end();
+    if (this.isClosing && this.queue.bytes === 0) this.socket.destroySoon();
   }
 
   private onWritten(bytes: number, error: Error | null | undefined): void {
@@ -296,7 +296,7 @@ export class TcpConnection extends WheelTimer implements Connection {
       this.flush();
       return;
     }
-    if (this.isClosing) this.socket.end();
+    if (this.isClosing) this.socket.destroySoon();
     else if (this.queue.takeWasHigh()) this.handler.onDrain?.();
   }
 
