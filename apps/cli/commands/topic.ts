@@ -51,7 +51,9 @@ export function createTopicCommand(io: CliIo): Command {
     .option("-s, --set <name=value>", "set a setting; repeat for more", collect, [])
     .option("-u, --unset <name>", "back to the brokers' value; repeat for more", collect, [])
     .action((name: string, flags: TopicFlags) => alter(io, name, flags));
-  withConnection(topic.command("delete").description("Delete topics and their records.").argument("<topic...>", "names"))
+  withConnection(
+    topic.command("delete").description("Delete topics and their records.").argument("<topic...>", "names"),
+  )
     .option("--if-exists", "no error for a topic that is not there")
     .action((names: string[], flags: TopicFlags) => remove(io, names, flags));
   return topic;
