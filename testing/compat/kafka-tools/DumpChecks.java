@@ -26,6 +26,9 @@ final class DumpChecks {
             partitions = found.filter(Files::isDirectory).filter(dir -> dir.getFileName().toString().matches(".+-\\d+")).sorted().toList();
         }
         Checks.check("partitions in the data directory", () -> Checks.that(partitions.size() > 3, "only " + partitions.size() + " partitions in " + root));
+        Checks.check("a segment in every partition", () -> {
+            for (Path partition : partitions) Checks.that(!files(List.of(partition), ".log").isEmpty(), "no segment in " + partition);
+        });
         Checks.check("segments, deep iteration", () -> {
             for (Path partition : partitions) segments(partition);
         });
@@ -65,7 +68,6 @@ final class DumpChecks {
     /** Every batch is valid, and the batches of a partition follow each other. */
     private void segments(Path partition) throws Exception {
         List<Path> logs = files(List.of(partition), ".log");
-        Checks.that(!logs.isEmpty(), "no segment in " + partition);
         boolean internal = partition.getFileName().toString().startsWith("__");
         long next = -1;
         for (Path log : logs) {

@@ -9,8 +9,16 @@ import { serverProperties } from "./properties.ts";
 
 export const ourCommand = "node bin/blum start --config {props}";
 
-/** Records of the fixture are of 2023: default retention would delete them under the readers. */
-const runProperties = { "log.retention.ms": -1 };
+const runProperties = {
+  // Records of the fixture are of 2023: default retention would delete them under the readers.
+  "log.retention.ms": -1,
+  // A rebalance by the newer group protocols takes heartbeats, which come every 5 s by default; a timed out transaction is looked for every 10 s.
+  "group.consumer.min.heartbeat.interval.ms": 300,
+  "group.consumer.heartbeat.interval.ms": 300,
+  "group.share.min.heartbeat.interval.ms": 300,
+  "group.share.heartbeat.interval.ms": 300,
+  "transaction.abort.timed.out.transaction.cleanup.interval.ms": 1000,
+};
 
 const readyMsMax = 60_000;
 
