@@ -88,7 +88,12 @@ export class Broker {
     });
     const limits = new ConnectionLimits(config, clock);
     this.listeners = config.listeners.map(
-      (listener) => new Listener(listener, options.network, this.router, limits, config.backlog),
+      (listener) =>
+        new Listener(listener, options.network, this.router, limits, {
+          backlog: config.backlog,
+          // The only listener is everybody's: brokers have none of their own that clients could fill.
+          isProtected: listener.isInterBroker && config.listeners.length > 1,
+        }),
     );
     this.registerGauges(meter);
   }

@@ -29,13 +29,13 @@ export class ConnectionLimits {
   }
 
   /** Negative: refused. Else it is counted, and begins after so many ms. */
-  admit(address: string, isInterBroker: boolean): number {
+  admit(address: string, isProtected: boolean): number {
     const ofAddress = this.byAddress.get(address) ?? 0;
     const perIpMax = this.options.connectionsPerIpMaxOf.get(address) ?? this.options.connectionsPerIpMax;
     if (ofAddress >= perIpMax) return -1;
     // Brokers among themselves are never kept out by clients.
-    if (!isInterBroker && this.total >= this.options.connectionsMax) return -1;
-    const delayMs = isInterBroker ? 0 : this.delayMs();
+    if (!isProtected && this.total >= this.options.connectionsMax) return -1;
+    const delayMs = isProtected ? 0 : this.delayMs();
     if (delayMs > admissionDelayMsMax) return -1;
     this.total++;
     this.byAddress.set(address, ofAddress + 1);

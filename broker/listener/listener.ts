@@ -7,17 +7,29 @@ import type { ConnectionLimits } from "./connection-limits.ts";
 
 let sessionCount = 0;
 
+export interface ListenerOptions {
+  readonly backlog?: number | undefined;
+  /** Clients' connections do not count against it: brokers must find each other however many clients there are. */
+  readonly isProtected: boolean;
+}
+
 export class Listener {
   readonly config: ListenerConfig;
   private readonly network: Network;
   private readonly router: Router;
   private readonly limits: ConnectionLimits;
   private readonly sessions = new Set<Session>();
-  private readonly backlog: number | undefined;
+  private readonly options: ListenerOptions;
   private bound: NetworkListener | null = null;
 
-  constructor(config: ListenerConfig, network: Network, router: Router, limits: ConnectionLimits, backlog?: number) {
-    this.backlog = backlog;
+  constructor(
+    config: ListenerConfig,
+    network: Network,
+    router: Router,
+    limits: ConnectionLimits,
+    options: ListenerOptions,
+  ) {
+    this.options = options;
     this.config = config;
     this.network = network;
     this.router = router;
@@ -27,12 +39,13 @@ export class Listener {
   /** Rejects with the system's code where the address cannot be bound. */
   async start(): Promise<void> {
     const { name, isInterBroker } = this.config;
+    const { backlog, isProtected } = this.options;
     this.bound = await this.network.listen(
       {
         host: this.config.host,
         port: this.config.port,
-        ...(this.backlog === undefined ? {} : { backlog: this.backlog }),
-        admit: (address) => this.limits.admit(address, isInterBroker),
+        ...(backlog === undefined ? {} : { backlog }),
+        admit: (address) => this.limits.admit(address, isProtected),
         dismissed: (address) => this.limits.release(address),
       },
       (connection) => {
