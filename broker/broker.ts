@@ -7,6 +7,7 @@ import type { LogManager } from "@blumfeld/core/log";
 import { TimerWheel } from "@blumfeld/host/process";
 import type { BrokerConfig } from "./broker-config.ts";
 import { FetchSessionCache } from "./fetch/fetch-session.ts";
+import { ReadPace } from "./fetch/read-pace.ts";
 import { ResponseBuffers } from "./fetch/response-buffers.ts";
 import { createHandlers, type HandlerTable } from "./handlers/index.ts";
 import { ConnectionLimits } from "./listener/connection-limits.ts";
@@ -71,6 +72,7 @@ export class Broker {
       transactionVerifier: options.transactionVerifier ?? null,
       fetchSessions: new FetchSessionCache(config.fetchSessionCountMax, clock, options.random),
       responseBuffers: new ResponseBuffers(),
+      readPace: new ReadPace(),
       requestWheel: new TimerWheel(timers, clock, { tickMs: requestWheelTickMs, slotCount: 1024 }),
     };
     this.handlers = createHandlers(this.parts);

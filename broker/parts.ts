@@ -6,6 +6,7 @@ import type { ApiKey, RequestOf, ResponseInitOf } from "@blumfeld/core/protocol"
 import type { TimerWheel } from "@blumfeld/host/process";
 import type { BrokerConfig } from "./broker-config.ts";
 import type { FetchSessionCache } from "./fetch/fetch-session.ts";
+import type { ReadPace } from "./fetch/read-pace.ts";
 import type { ResponseBuffers } from "./fetch/response-buffers.ts";
 import type { ClusterAccess } from "./metadata/cluster-access.ts";
 import type { PartitionManager } from "./partition/partition-manager.ts";
@@ -74,6 +75,7 @@ export interface BrokerParts {
   readonly transactionVerifier: TransactionVerifier | null;
   readonly fetchSessions: FetchSessionCache;
   readonly responseBuffers: ResponseBuffers;
+  readonly readPace: ReadPace;
   /** Deadlines of requests that wait. */
   readonly requestWheel: TimerWheel;
   readonly clock: Clock;

@@ -1,16 +1,23 @@
 // Moves the bytes that a plan named into one buffer. Cached pages are read here and now: that costs less than a trip to the thread pool. Cold
 // ones are read on the pool, so that they stall nobody; then the whole answer waits for them. Decodes no record: at most it walks the
 // headers of whole batches, to know where an answer ends.
-import { DiskError, type Logger } from "@blumfeld/core/base";
+import { type Clock, DiskError, type DiskFile, type Logger } from "@blumfeld/core/base";
 import { batchHeaderBytes, batchNextOffset, batchSizeAt, offsetOf } from "@blumfeld/core/model";
 import { ErrorCode } from "@blumfeld/core/protocol";
 import type { FetchItem } from "./fetch-item.ts";
+import { pieceBytes, pieceQuickMs, probeBytes, probeQuickMs, type ReadPace } from "./read-pace.ts";
 
-/** One synchronous read is no larger: the loop goes on in between reads that wait for the pool, never inside one. */
+/** What was written lately is read in one go up to this size. */
 export const synchronousReadBytesMax = 8 * 1024 * 1024;
 
+export interface ReadParts {
+  readonly readPace: ReadPace;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
 /** Fills `target` with the records of all items. A promise where something was cold. */
-export function readItems(items: readonly FetchItem[], target: Buffer, logger: Logger): Promise<void> | null {
+export function readItems(items: readonly FetchItem[], target: Buffer, parts: ReadParts): Promise<void> | null {
   let at = 0;
   let cold: Promise<void>[] | null = null;
   for (const item of items) {
@@ -18,28 +25,50 @@ export function readItems(items: readonly FetchItem[], target: Buffer, logger: L
     if (slice === null) continue;
     const part = target.subarray(at, at + slice.sizeBytes);
     at += slice.sizeBytes;
-    if (slice.isRecent && slice.sizeBytes <= synchronousReadBytesMax) readNow(item, part, logger);
-    else {
-      cold ??= [];
-      cold.push(readCold(item, part, logger));
-    }
+    const later = readItem(item, part, parts);
+    if (later === null) continue;
+    cold ??= [];
+    cold.push(later);
   }
   return cold === null ? null : Promise.all(cold).then(() => undefined);
 }
 
-function readNow(item: FetchItem, part: Buffer, logger: Logger): void {
-  const slice = item.slice!;
+/** A promise where not all of it was to be had at once. */
+function readItem(item: FetchItem, part: Buffer, parts: ReadParts): Promise<void> | null {
+  const { file, isRecent, position } = item.slice!;
   try {
-    finishRead(item, part, slice.file.read(part, slice.position));
+    const isKnownCached = isRecent && part.length <= synchronousReadBytesMax;
+    const count = isKnownCached ? file.read(part, position) : readWhileQuick(file, part, position, parts);
+    if (!isKnownCached && count < part.length) return readRest(item, part, count, parts.logger);
+    finishRead(item, part, count);
   } catch (error) {
-    failRead(item, error, logger);
+    failRead(item, error, parts.logger);
   }
+  return null;
 }
 
-async function readCold(item: FetchItem, part: Buffer, logger: Logger): Promise<void> {
+/** Reads as long as it goes as fast as from memory; how much that was. */
+function readWhileQuick(file: DiskFile, part: Buffer, position: number, { clock, readPace }: ReadParts): number {
+  let startMs = clock.monotonicMs();
+  if (!readPace.mayTry(startMs)) return 0;
+  let at = 0;
+  while (at < part.length) {
+    const bytes = at === 0 ? probeBytes : pieceBytes;
+    const wanted = Math.min(bytes, part.length - at);
+    const count = file.read(part.subarray(at, at + wanted), position + at);
+    at += count;
+    const endMs = clock.monotonicMs();
+    const isQuick = readPace.note(startMs, endMs, bytes === probeBytes ? probeQuickMs : pieceQuickMs);
+    if (!isQuick || count < wanted) break;
+    startMs = endMs;
+  }
+  return at;
+}
+
+async function readRest(item: FetchItem, part: Buffer, at: number, logger: Logger): Promise<void> {
   const slice = item.slice!;
   try {
-    finishRead(item, part, await slice.file.readLater(part, slice.position));
+    finishRead(item, part, at + (await slice.file.readLater(part.subarray(at), slice.position + at)));
   } catch (error) {
     failRead(item, error, logger);
   }

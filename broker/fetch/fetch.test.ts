@@ -209,9 +209,29 @@ describe("fetch", () => {
       const outcome = read(from, options);
       return outcome.kind === "slice" ? { ...outcome, isRecent: false } : outcome;
     };
+    // The probe takes as long as a device would.
+    disk.nowReadMs = 3;
     const cold = await client.ask(ApiKey.Fetch, version, fetchOf({ 0: 0, 1: 0 }));
     expect(disk.laterReads).toBe(1);
+    disk.laterReads = 0;
+    // Too soon for another probe.
+    const again = await client.ask(ApiKey.Fetch, version, fetchOf({ 0: 0 }));
+    expect(disk.laterReads).toBe(1);
     expect(cold.responses[0]!.partitions[0]!.records!.length).toBeGreaterThan(900_000);
+    expect(again.responses[0]!.partitions[0]!.records!.equals(cold.responses[0]!.partitions[0]!.records!)).toBe(true);
+    // Memory is quick, but for a machine that is busy: then a later probe finds it so.
+    disk.nowReadMs = 0;
+    for (let attempt = 0; ; attempt++) {
+      disk.laterReads = 0;
+      const cached = await client.ask(ApiKey.Fetch, version, fetchOf({ 0: 0 }));
+      expect(cached.responses[0]!.partitions[0]!.records!.equals(cold.responses[0]!.partitions[0]!.records!)).toBe(
+        true,
+      );
+      if (disk.laterReads === 0) break;
+      expect(attempt).toBeLessThan(50);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    disk.nowReadMs = 3;
     disk.isBroken = true;
     const broken = await client.ask(ApiKey.Fetch, version, fetchOf({ 0: 0 }));
     expect(broken.responses[0]!.partitions[0]).toMatchObject({
@@ -243,13 +263,14 @@ describe("fetch", () => {
 
 interface ColdDisk extends Disk {
   laterReads: number;
+  nowReadMs: number;
   isBroken: boolean;
 }
 
 /** Counts reads on the pool, and can refuse them. */
 function coldDisk(): ColdDisk {
   const memory = new MemoryDisk();
-  const state = { laterReads: 0, isBroken: false };
+  const state = { laterReads: 0, nowReadMs: 0, isBroken: false };
   const wrap = (file: DiskFile): DiskFile =>
     new Proxy(file, {
       get(target, name) {
@@ -259,6 +280,12 @@ function coldDisk(): ColdDisk {
             state.laterReads++;
             if (state.isBroken) return Promise.reject(new DiskError("EIO", target.path, "read"));
             return target.readLater(buffer, position);
+          };
+        if (name === "read")
+          return (buffer: Uint8Array, position: number) => {
+            const until = performance.now() + state.nowReadMs;
+            while (performance.now() < until);
+            return target.read(buffer, position);
           };
         return typeof value === "function" ? (value.bind(target) as unknown) : value;
       },

@@ -158,10 +158,10 @@ class Fetch extends WheelTimer implements WaitingFetch {
 
   private read(bytes: number): Promise<void> | null {
     if (bytes === 0) return null;
-    const { responseBuffers, logger } = this.parts;
+    const { responseBuffers } = this.parts;
     const buffer = responseBuffers.take(bytes);
     this.context.onSent(() => responseBuffers.give(buffer));
-    return readItems(this.fetchContext.items, buffer, logger);
+    return readItems(this.fetchContext.items, buffer, this.parts);
   }
 
   private response(): FetchResponseInit {
