@@ -233,10 +233,11 @@ export class QuorumOfOne implements MetadataQuorum {
     const { log } = this.options;
     try {
       while (this.written.length > 0) {
-        const batches = this.written;
-        this.written = [];
+        const count = this.written.length;
         await log.flushLater();
         if (this.failure !== null) return;
+        // They stay in the list until they are synced: a failure refuses all that is in it.
+        const batches = this.written.splice(0, count);
         log.setHighWatermark((batches.at(-1)!.batch.lastOffset + 1) as Offset);
         this.commit(batches);
       }
