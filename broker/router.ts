@@ -153,8 +153,9 @@ export class Router {
   private logFailure(error: unknown, request: RequestInWork): void {
     this.failedRequests.add(1);
     const { api, apiVersion, clientId } = request;
-    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    this.parts.logger.error({ api: api.name, apiVersion, clientId }, `request failed: ${text}`);
+    this.log.error(`failed ${api.name}`, { api: api.name, apiVersion, clientId }, () => {
+      return `request failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;
+    });
   }
 
   /** Version 0, error 35, the range of ApiVersions alone. Null where the header is not one of version 2. */

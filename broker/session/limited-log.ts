@@ -17,14 +17,25 @@ export class LimitedLog {
   }
 
   warn(kind: string, fields: object, message: string): void {
+    if (this.isFirst(kind)) this.logger.warn(fields, message);
+  }
+
+  /** `message` is made only where it is logged. */
+  error(kind: string, fields: object, message: () => string): void {
+    if (this.isFirst(kind)) this.logger.error(fields, message());
+  }
+
+  private isFirst(kind: string): boolean {
     const nowMs = this.clock.monotonicMs();
     if (nowMs - this.periodStartMs >= limitedLogPeriodMs) this.startPeriod(nowMs);
     const count = this.counts.get(kind);
     if (count === undefined) {
-      if (this.counts.size >= limitedLogKindsMax) return;
+      if (this.counts.size >= limitedLogKindsMax) return false;
       this.counts.set(kind, 1);
-      this.logger.warn(fields, message);
-    } else this.counts.set(kind, count + 1);
+      return true;
+    }
+    this.counts.set(kind, count + 1);
+    return false;
   }
 
   private startPeriod(nowMs: number): void {
