@@ -6,7 +6,7 @@
 // While a sync is under way further turns write; the next sync covers all of them. A failed write or sync ends the node's leadership for
 // good: `onFailure` is called once and nothing is acknowledged any more.
 import { assert, type Clock, type Disk, type Logger, type TimerHandle, type Timers, type Uuid } from "../base/index.ts";
-import { type Offset, RecordBatchBuilder } from "../model/index.ts";
+import { type Offset, RecordBatchBuilder, recordBytesMax } from "../model/index.ts";
 import type { ControlRecordInit } from "../protocol/index.ts";
 import {
   type AppendedRecords,
@@ -27,7 +27,7 @@ import { appendControlRecords, voterControlRecords } from "./snapshot-writer.ts"
 import { writeQuorumState } from "./storage/quorum-state.ts";
 import { type StorageRefusal, storageRefusal } from "./storage/storage-directories.ts";
 
-/** A batch of the metadata log is ended once it is larger than this; Kafka's own bound. */
+/** The largest batch of the metadata log; Kafka's own bound. */
 export const quorumBatchBytesMax = 8 * 1024 * 1024;
 
 export interface QuorumOfOneOptions {
@@ -207,13 +207,12 @@ export class QuorumOfOne implements MetadataQuorum {
     };
     for (const queued of queue) {
       for (const { bytes, record } of queued.records) {
+        if (builder.sizeBytes + recordBytesMax(null, bytes) > quorumBatchBytesMax) end();
         builder.append(nowMs, null, bytes);
         records.push(record);
-        if (builder.sizeBytes > quorumBatchBytesMax) end();
       }
-      // An append that ended with a full batch is whole with that one.
-      if (builder.recordCount === 0) this.written.at(-1)!.appends.push(queued);
-      else appends.push(queued);
+      // It is whole with the batch that has its last record.
+      appends.push(queued);
     }
     end();
     log.writePending();
