@@ -306,7 +306,8 @@ export class Metadata {
   }
 }
 
-function missingTopic(name: string, last: unknown): KafkaError {
+/** Why a topic is not known after all the waiting; `last` is what was last heard of it. */
+export function missingTopic(name: string, last: unknown): KafkaError {
   if (last instanceof KafkaError && last.code === "UNKNOWN_TOPIC_OR_PARTITION") {
     return clientError(last.code, `the cluster has no topic ${name}`, last);
   }

@@ -5,7 +5,7 @@
 import type { TimerHandle } from "@blumfeld/core/base";
 import { RecordBatchBuilder, recordBytesMax } from "@blumfeld/core/model";
 import type { ClientContext } from "../connection/context.ts";
-import type { Metadata, TopicInfo } from "../connection/metadata.ts";
+import { type Metadata, missingTopic, type TopicInfo } from "../connection/metadata.ts";
 import { clientError, KafkaError } from "../errors.ts";
 import { headerInputs, type ProducerRecord } from "../records.ts";
 import { ProducerBatch } from "./batch.ts";
@@ -301,7 +301,7 @@ export class Accumulator {
 
   #waitForTopic(topic: TopicState, records: readonly ProducerRecord[], index: number, call: SendCall): void {
     this.#enqueue(topic.waiting, records, index, call, () =>
-      clientError("CLIENT_TIMEOUT", `topic ${topic.name}: no metadata within ${this.#options.blockMsMax} ms`),
+      missingTopic(topic.name, this.#metadata.refusal(topic.name)),
     );
     if (!topic.isLoading) void this.#loadTopic(topic);
   }
