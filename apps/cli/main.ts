@@ -1,6 +1,6 @@
 // The blum command. Finds the command that is called, loads that module alone, and turns whatever goes wrong into a sentence and an exit code.
 import { Command, CommanderError } from "commander";
-import pc from "picocolors";
+import { errorColors } from "./colors.ts";
 import { type CommandRow, commandTable } from "./command-table.ts";
 import { tellFailure } from "./failure.ts";
 import { type CliIo, exitCode, processIo } from "./io.ts";
@@ -27,7 +27,7 @@ export async function runBlum(args: readonly string[], io: CliIo): Promise<numbe
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCode.ok : exitCode.usage;
     const told = tellFailure(error);
     io.error(
-      `${pc.red("blum:")} ${told.message.replaceAll("\n", "\n      ")}\n${told.nextStep === null ? "" : `      ${told.nextStep}\n`}`,
+      `${errorColors.red("blum:")} ${told.message.replaceAll("\n", "\n      ")}\n${told.nextStep === null ? "" : `      ${told.nextStep}\n`}`,
     );
     return told.exitCode;
   }

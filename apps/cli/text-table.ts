@@ -1,5 +1,5 @@
 // Columns for a person: as wide as their widest cell, numbers to the right. Cells are plain text; colours come after the widths.
-import pc from "picocolors";
+import { colors } from "./colors.ts";
 
 export interface Column<Row> {
   readonly title: string;
@@ -16,11 +16,11 @@ export function textTable<Row>(columns: readonly Column<Row>[], rows: readonly R
       .join("  ")
       .trimEnd();
   const head = lineOf(columns.map(({ title }) => title));
-  return `${[pc.dim(head), ...cells.map(lineOf)].join("\n")}\n`;
+  return `${[colors.dim(head), ...cells.map(lineOf)].join("\n")}\n`;
 }
 
 /** `name  value` lines, the names as wide as the widest. */
 export function textPairs(pairs: readonly (readonly [name: string, value: string | number])[]): string {
   const width = Math.max(...pairs.map(([name]) => name.length));
-  return pairs.map(([name, value]) => `${pc.dim(name.padEnd(width))}  ${value}\n`).join("");
+  return pairs.map(([name, value]) => `${colors.dim(name.padEnd(width))}  ${value}\n`).join("");
 }

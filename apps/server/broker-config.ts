@@ -10,18 +10,28 @@ import type { BrokerSettings, Endpoint } from "@blumfeld/core/model/settings";
 export const slowRequestMsDefault = 1_000;
 
 export function brokerConfigFrom(settings: BrokerSettings, directoryIds: readonly Uuid[]): BrokerConfig {
+  const overrides = new AddressCounts(() => settings.get("max.connections.per.ip.overrides"));
   return {
     nodeId: settings.shape.nodeId,
     rack: settings.get("broker.rack"),
     directoryIds,
     listeners: clientListeners(settings),
-    backlog: settings.get("socket.listen.backlog.size"),
     requestBytesMax: settings.get("socket.request.max.bytes"),
     connectionsIdleMs: settings.get("connections.max.idle.ms"),
-    connectionsMax: settings.get("max.connections"),
-    connectionsPerIpMax: settings.get("max.connections.per.ip"),
-    connectionsPerIpMaxOf: perAddress(settings.get("max.connections.per.ip.overrides")),
-    connectionRateMax: settings.get("max.connection.creation.rate"),
+    // These change while the node runs: asked at each connection.
+    get connectionsMax() {
+      return settings.get("max.connections");
+    },
+    get connectionsPerIpMax() {
+      return settings.get("max.connections.per.ip");
+    },
+    get connectionsPerIpMaxOf() {
+      return overrides.read();
+    },
+    get connectionRateMax() {
+      return settings.get("max.connection.creation.rate");
+    },
+    backlog: settings.get("socket.listen.backlog.size"),
     fetchSessionCountMax: settings.get("max.incremental.fetch.session.cache.slots"),
     fetchBytesMax: settings.get("fetch.max.bytes"),
     isUnstableApiVersionsEnabled: settings.get("unstable.api.versions.enable"),
@@ -57,12 +67,26 @@ function clientListeners(settings: BrokerSettings): ListenerConfig[] {
     });
 }
 
-/** `address:count` entries, in the form that node-limit-rules accepted. */
-function perAddress(text: string): Map<string, number> {
-  const counts = new Map<string, number>();
-  for (const entry of text.split(",").map((part) => part.trim())) {
-    const colon = entry.lastIndexOf(":");
-    if (colon > 0) counts.set(entry.slice(0, colon).trim(), Number(entry.slice(colon + 1)));
+/** `address:count` entries, in the form that the settings' rules accepted; taken apart again when they change. */
+class AddressCounts {
+  private readonly textNow: () => string;
+  private text = "";
+  private counts: ReadonlyMap<string, number> = new Map();
+
+  constructor(textNow: () => string) {
+    this.textNow = textNow;
   }
-  return counts;
+
+  read(): ReadonlyMap<string, number> {
+    const text = this.textNow();
+    if (text === this.text) return this.counts;
+    const counts = new Map<string, number>();
+    for (const entry of text.split(",").map((part) => part.trim())) {
+      const colon = entry.lastIndexOf(":");
+      if (colon > 0) counts.set(entry.slice(0, colon).trim(), Number(entry.slice(colon + 1)));
+    }
+    this.text = text;
+    this.counts = counts;
+    return counts;
+  }
 }

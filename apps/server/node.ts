@@ -16,7 +16,7 @@ import {
 } from "@blumfeld/core/model/settings";
 import { FileDisk, MemoryDisk } from "@blumfeld/host/disk";
 import { systemClock, systemRandom, systemTimers } from "@blumfeld/host/process";
-import { TcpNetwork } from "@blumfeld/host/transport";
+import { type TcpLimits, TcpNetwork } from "@blumfeld/host/transport";
 import { brokerConfigFrom } from "./broker-config.ts";
 import { logConfigFrom } from "./log-config.ts";
 import { openMetadataLog } from "./metadata-log.ts";
@@ -92,8 +92,6 @@ async function composeNode(parts: NodeParts, closers: Closers): Promise<Omit<Run
   closers.push(() => metadata.close());
   const logManager = await openLogs(parts, ports, metadata);
   closers.push(() => logManager.close({ brokerEpoch: metadata.brokerEpoch }));
-  // Below 0 Kafka never closes a connection for being idle.
-  const idleMs = settings.get("connections.max.idle.ms");
   const broker = new Broker({
     ...ports,
     config: brokerConfigFrom(
@@ -106,7 +104,7 @@ async function composeNode(parts: NodeParts, closers: Closers): Promise<Omit<Run
     cluster: metadata,
     logManager,
     controllerChannel: metadata.channel,
-    network: new TcpNetwork({ connectionIdleMs: idleMs < 0 ? Number.MAX_SAFE_INTEGER : idleMs }),
+    network: new TcpNetwork(tcpLimitsFrom(settings)),
     meter: registry,
   });
   closers.push(() => broker.stop());
@@ -120,6 +118,16 @@ async function composeNode(parts: NodeParts, closers: Closers): Promise<Omit<Run
   logManager.startTimers();
   const { host, port } = boundAddress(broker, settings);
   return { host, port, bootstrap: formatHostAndPort(host, port), clusterId: storage.clusterId };
+}
+
+function tcpLimitsFrom(settings: BrokerSettings): Partial<TcpLimits> {
+  const queuedBytes = settings.get("queued.max.request.bytes");
+  const idleMs = settings.get("connections.max.idle.ms");
+  return {
+    // A negative time is Kafka's word for never.
+    connectionIdleMs: idleMs < 0 ? Number.MAX_SAFE_INTEGER : idleMs,
+    ...(queuedBytes > 0 ? { receiveBytesMax: queuedBytes } : {}),
+  };
 }
 
 type Ports = { readonly disk: Disk; readonly logger: Logger } & Omit<

@@ -30,6 +30,8 @@ export interface NodeOptions {
 export const defaultPort = 9092;
 export const defaultHost = "127.0.0.1";
 export const defaultDataDirectory = "blumfeld-data";
+/** On a memory disk, which has nothing of the machine's. */
+const memoryDirectory = "/memory";
 
 /** What a node is when nobody says otherwise: broker and controller at once, and no topic that waits for a second broker. */
 const singleNode: Readonly<Record<string, string>> = {
@@ -69,7 +71,10 @@ export function configureNode(options: NodeOptions): NodeConfiguration {
     for (const [name, value] of Object.entries(singleNode)) pairs.set(name, value);
     const listen = formatHostAndPort(options.host ?? defaultHost, options.port ?? defaultPort);
     pairs.set("listeners", `PLAINTEXT://${listen},CONTROLLER://127.0.0.1:0`);
-    pairs.set("log.dirs", resolve(options.dataDirectory ?? defaultDataDirectory));
+    pairs.set(
+      "log.dirs",
+      options.storage === "memory" ? memoryDirectory : resolve(options.dataDirectory ?? defaultDataDirectory),
+    );
   } else {
     for (const { name, value } of readPropertiesFile(options.propertiesFile)) pairs.set(name, value);
     if (options.dataDirectory !== undefined) pairs.set("log.dirs", resolve(options.dataDirectory));

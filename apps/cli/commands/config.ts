@@ -2,7 +2,7 @@
 import type { ConfigEntry, ConfigResource, ConfigResourceType } from "@blumfeld/client";
 import { actedOn } from "@blumfeld/core/model/settings";
 import { Command } from "commander";
-import pc from "picocolors";
+import { colors } from "../colors.ts";
 import { type ConnectionFlags, withAdmin, withConnection } from "../connection.ts";
 import { CliFailure } from "../failure.ts";
 import { collect, parsePairs } from "../flags.ts";
@@ -111,7 +111,7 @@ function shownValue({ isSensitive, value }: ConfigEntry): string {
 function noteOf({ name, source, synonyms }: ConfigEntry, withSynonyms: boolean): string {
   if (withSynonyms) return synonyms.map((one) => `${one.name}=${one.value ?? ""} (${one.source})`).join(", ");
   const acted = actedOn(name);
-  return source === "default" || acted.kind === "yes" ? "" : pc.dim(`no effect in Blumfeld: ${acted.why}`);
+  return source === "default" || acted.kind === "yes" ? "" : colors.dim(`no effect in Blumfeld: ${acted.why}`);
 }
 
 async function alter(io: CliIo, resource: ConfigResource, flags: ConfigFlags): Promise<void> {

@@ -2,7 +2,7 @@
 import { relative } from "node:path";
 import type { RunningBroker, StartOptions } from "blumfeld";
 import { Command } from "commander";
-import pc from "picocolors";
+import { colors } from "../colors.ts";
 import { CliFailure } from "../failure.ts";
 import { collect, parsePairs } from "../flags.ts";
 import { type CliIo, exitCode } from "../io.ts";
@@ -99,7 +99,9 @@ function announce(io: CliIo, flags: StartFlags, broker: RunningBroker): void {
   }
   const where = dataDirectory === null ? "in memory" : `data in ${shortPath(dataDirectory)}`;
   const metrics = metricsUrl === null ? "" : `, metrics at ${metricsUrl}`;
-  io.out(`${pc.bold("blumfeld")} ${version} ready on ${pc.green(bootstrap)} in ${readyMs} ms (${where}${metrics})\n`);
+  io.out(
+    `${colors.bold("blumfeld")} ${version} ready on ${colors.green(bootstrap)} in ${readyMs} ms (${where}${metrics})\n`,
+  );
 }
 
 /** As a person would write it from here. */

@@ -2,7 +2,7 @@
 // same on any Kafka cluster. Exits with 1 when a record is lost, repeated, changed or out of order.
 import { Admin, Consumer, Producer, type ProducerRecord } from "@blumfeld/client";
 import { Command, CommanderError } from "commander";
-import pc from "picocolors";
+import { colors, errorColors } from "../colors.ts";
 import { tellFailure } from "../failure.ts";
 import { exitCode, processIo } from "../io.ts";
 import { textTable } from "../text-table.ts";
@@ -71,7 +71,9 @@ async function main(): Promise<number> {
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCode.ok : exitCode.usage;
     const told = tellFailure(error);
-    processIo.error(`${pc.red("demo:")} ${told.message}\n${told.nextStep === null ? "" : `      ${told.nextStep}\n`}`);
+    processIo.error(
+      `${errorColors.red("demo:")} ${told.message}\n${told.nextStep === null ? "" : `      ${told.nextStep}\n`}`,
+    );
     return told.exitCode;
   }
 }
@@ -216,7 +218,7 @@ function describeRate({ records, elapsedMs, recordsPerSecond }: Rate): string {
 
 /** On standard error, so that --json has standard output for itself. */
 function step(flags: DemoFlags, text: string): void {
-  if (flags.json !== true) processIo.error(`${pc.green("✓")} ${text}\n`);
+  if (flags.json !== true) processIo.error(`${errorColors.green("✓")} ${text}\n`);
 }
 
 function describe(outcome: Outcome): string {
@@ -248,8 +250,8 @@ function describe(outcome: Outcome): string {
       ? ""
       : `; the first left ${day.first.origin} for ${day.first.destination} at ${day.first.date.slice(11)}`;
   const verdict = outcome.isEverythingThere
-    ? pc.green(`Every record came back once, unchanged, in order for each of ${outcome.keys} airports.`)
-    : pc.red(`Something is wrong:\n  ${outcome.problems.join("\n  ")}`);
+    ? colors.green(`Every record came back once, unchanged, in order for each of ${outcome.keys} airports.`)
+    : colors.red(`Something is wrong:\n  ${outcome.problems.join("\n  ")}`);
   return `${busiest}\n${worst}\n${day.date}: ${day.flights} flights${firstOfDay}.\n${size}${verdict}\n`;
 }
 
