@@ -63,6 +63,13 @@ export interface ValidationContext {
   readonly config: LogConfig;
   readonly nowMs: number;
   readonly logStartOffset: number;
+  /** The records of a packed batch, where the caller has unpacked them. */
+  readonly unpacked?: Buffer | undefined;
+}
+
+/** What the records of a packed batch may come to. */
+export function unpackedRecordsBytesMax(config: LogConfig): number {
+  return Math.min(Math.max(config.messageBytesMax * unpackedRatioMax, unpackedBytesMin), unpackedBytesMax);
 }
 
 /** Judges what a client wants to append: exactly one batch. */
@@ -146,7 +153,7 @@ function mustReadRecords(bytes: Buffer, { config, nowMs }: ValidationContext): b
 
 /** Whether the records are as many and as long as the batch says; null when they are. */
 function recordsWrong(bytes: Buffer, context: ValidationContext): AppendRefused | null {
-  const records = unpacked(new RecordBatchView(bytes, 0), context.config);
+  const records = unpackedRecords(new RecordBatchView(bytes, 0), context);
   if (records instanceof DecompressionProblem) return unpackRefusal(records);
   if (recordLengthsFit(records, batchRecordCount(bytes, 0))) return null;
   return refusal(ErrorCode.INVALID_RECORD, "the records are not as many or as long as the batch says", {
@@ -154,33 +161,41 @@ function recordsWrong(bytes: Buffer, context: ValidationContext): AppendRefused 
   });
 }
 
-function unpacked(view: RecordBatchView, config: LogConfig): Buffer | DecompressionProblem {
-  const outputBytesMax = Math.min(
-    Math.max(config.messageBytesMax * unpackedRatioMax, unpackedBytesMin),
-    unpackedBytesMax,
-  );
-  return batchRecordsBytes(view, { outputBytesMax });
+function unpackedRecords(view: RecordBatchView, context: ValidationContext): Buffer | DecompressionProblem {
+  if (view.codecId !== 0 && context.unpacked !== undefined) return context.unpacked;
+  return batchRecordsBytes(view, { outputBytesMax: unpackedRecordsBytesMax(context.config) });
 }
 
 /**
- * Hops over the records by their lengths: as many as the header counts, ending where the bytes do. A few nanoseconds a record; what is
+ * Hops over the records by their lengths: as many as the header counts, ending where the bytes do. Some nanoseconds a record; what is
  * inside them is not looked at.
  */
-function recordLengthsFit(records: Buffer, count: number): boolean {
-  const end = records.length;
+function recordLengthsFit(bytes: Buffer, count: number): boolean {
+  const end = bytes.length;
   let at = 0;
   for (let left = count; left > 0; left--) {
-    let value = 0;
-    let shift = 0;
-    for (;;) {
-      if (at >= end || shift > 28) return false;
-      const byte = records[at++]!;
-      value |= (byte & 0x7f) << shift;
-      if (byte < 0x80) break;
-      shift += 7;
+    if (at + 1 >= end) return false;
+    const first = bytes[at]!;
+    const second = bytes[at + 1]!;
+    let zigzag: number;
+    if (first < 0x80) {
+      zigzag = first;
+      at += 1;
+    } else if (second < 0x80) {
+      zigzag = (first & 0x7f) | (second << 7);
+      at += 2;
+    } else {
+      zigzag = 0;
+      let shift = 0;
+      for (let byte = 0x80; byte >= 0x80; shift += 7) {
+        if (at >= end || shift > 28) return false;
+        byte = bytes[at++]!;
+        zigzag |= (byte & 0x7f) << shift;
+      }
     }
-    const length = (value >>> 1) ^ -(value & 1);
-    if (length < 0 || length > end - at) return false;
+    // Odd ones are negative.
+    const length = zigzag >>> 1;
+    if ((zigzag & 1) !== 0 || length > end - at) return false;
     at += length;
   }
   return at === end;
@@ -189,7 +204,7 @@ function recordLengthsFit(records: Buffer, count: number): boolean {
 function validateWithRecords(bytes: Buffer, target: Codec, context: ValidationContext): BatchVerdict {
   const { config, nowMs, logStartOffset } = context;
   const view = new RecordBatchView(bytes, 0);
-  const records = unpacked(view, config);
+  const records = unpackedRecords(view, context);
   if (records instanceof DecompressionProblem) return unpackRefusal(records);
   const isAppendTime = config.messageTimestampType === "LogAppendTime";
   const verdict = validateRecords(view, records, {

@@ -6,6 +6,7 @@
 //   log.writePending();                                                          // once a turn; then it may be acknowledged
 //   log.setHighWatermark(log.writtenEndOffset);
 //   const slice = log.read(offset, { bytesMax, upTo: log.highWatermark, minOneBatch: true });   // names a byte range of a file
+export { unpackedRecordsBytesMax } from "./append-validation.ts";
 export * from "./checkpoint-files.ts";
 export { isFull, type LogEnvironment, producerIdExpirationMsDefault, standaloneEnvironment } from "./environment.ts";
 export * from "./file-names.ts";

@@ -51,6 +51,7 @@ export class LogAppender {
       config: state.config,
       nowMs: how.nowMs,
       logStartOffset: state.logStartOffset,
+      unpacked: how.unpacked,
     });
     if (verdict.kind === "refused") return verdict;
     const batch = verdict.bytes;

@@ -245,8 +245,13 @@ export class LogState {
     const path = `${this.folder}/${partitionFile.leaderEpochs}`;
     const bytes = encodeLeaderEpochs(this.epochs.entries);
     // Without records nothing depends on the file: ten thousand idle partitions need not wait for the device ten thousand times.
-    if (this.active.isOnDisk) disk.writeFileAtomic(path, bytes);
-    else writePlainFile(disk, path, bytes);
+    if (this.active.isOnDisk) {
+      disk.writeFileAtomic(path, bytes);
+      // Which has synced the folder.
+      this.isFolderDirty = false;
+    } else {
+      writePlainFile(disk, path, bytes);
+    }
     this.epochs.isDirty = false;
   }
 

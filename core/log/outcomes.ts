@@ -20,6 +20,8 @@ export interface AppendOptions {
    * "unverified" refuses a transactional batch that would begin a transaction here with INVALID_TXN_STATE. Default "not-needed".
    */
   readonly verification?: "not-needed" | "verified" | "unverified";
+  /** A packed batch's records, where the caller has unpacked them already, within `unpackedRecordsBytesMax`. Only read. */
+  readonly unpacked?: Buffer;
 }
 
 export interface RecordError {

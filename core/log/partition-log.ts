@@ -459,14 +459,12 @@ export class PartitionLog {
 
   private finishFlush(target: Offset): void {
     const { state } = this;
+    if (target > state.recoveryPoint) state.writeEpochs();
     if (state.isFolderDirty && state.segments.some((segment) => segment.isOnDisk)) {
       state.environment.disk.syncDirectory(state.folder);
       state.isFolderDirty = false;
     }
-    if (target > state.recoveryPoint) {
-      state.writeEpochs();
-      state.recoveryPoint = target;
-    }
+    state.recoveryPoint = Math.max(state.recoveryPoint, target) as Offset;
     this.lastFlushMs = state.environment.clock.wallMs();
   }
 }
