@@ -313,7 +313,9 @@ export class LogManager {
     const options = { hadCleanShutdown: directory.hadCleanShutdown, ...checkpoints };
     const { log, report } = loadLog(this.environment, place, configOf(topicPartition.topic), options);
     if (report.recoveredSegments > 0) {
-      logger.info({ partition: key, ...report, logEndOffset: log.logEndOffset }, "checked after an unclean stop");
+      const fields = { partition: key, ...report, logEndOffset: log.logEndOffset };
+      if (report.cutBytes === 0) logger.info(fields, "checked after an unclean stop");
+      else logger.warn(fields, cutMessage(key, report.cutBytes, log.logEndOffset));
     }
     this.byKey.set(key, log);
     if (isStray?.(topicPartition, log.topicId) === true) {
@@ -475,4 +477,10 @@ async function closeLogs(logs: readonly PartitionLog[]): Promise<void> {
     }),
   );
   for (const log of logs) log.close();
+}
+
+/** For the person who starts a node that did not stop cleanly: what was found, what was done, what is left to do. */
+function cutMessage(partition: string, cutBytes: number, logEndOffset: number): string {
+  const found = `${partition} had ${cutBytes} bytes behind offset ${logEndOffset} that are no whole, undamaged batches`;
+  return `${found}; they were cut. After a crash that is a write that was never acknowledged; a larger cut means a damaged disk: look for the records in a replica or a backup before they are written anew`;
 }
