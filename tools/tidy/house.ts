@@ -42,7 +42,7 @@ function sourceFindings({ path, text }: SourceFile, add: Add): void {
   else if (lineCount > fileLinesWarn)
     add("file-length", -1, `${lineCount} lines: about ${fileLinesWarn} is one idea`, true);
   const name = path.slice(path.lastIndexOf("/") + 1);
-  if (!/^[a-z0-9]+(-[a-z0-9]+)*(\.(test|golden|model|sim|fuzz|bench|config|d)){0,2}\.ts$/.test(name))
+  if (!/^[a-z0-9]+(-[a-z0-9]+)*(\.[a-z]+){0,2}\.ts$/.test(name))
     add("file-name", -1, "file names are kebab-case, so that they are the same on every file system");
   const speaksForItself = isTest(path) || name.endsWith(".config.ts") || isListOfExports(text);
   if (!speaksForItself && !/^(#![^\n]*\n)?(\/\/|\/\*)/.test(text))
