@@ -40,17 +40,17 @@ final class GroupChecks {
     }
 
     void run() {
-        Checks.check(protocol + " group: prepare", this::prepare);
-        Checks.check(protocol + " group: one member reads all, commits and returns", this::commitAndReturn);
-        Checks.check(protocol + " group: two members share, one leaves", this::twoMembers);
-        Checks.check(protocol + " group: a pattern subscription", this::pattern);
-        Checks.check(protocol + " group: static member", this::staticMember);
-        Checks.check(protocol + " group: auto commit on close", this::autoCommit);
-        Checks.check(protocol + " group: offsets with metadata and leader epoch", this::offsetMetadata);
-        Checks.check(protocol + " group: listed and described", this::described);
-        Checks.check(protocol + " group: offsets altered and deleted by the admin client", this::adminOffsets);
-        Checks.check(protocol + " group: deleted", this::deleted);
-        if (protocol.equals("classic")) Checks.check("classic group: cooperative members", this::cooperative);
+        Checks.check(protocol + " group, prepare", this::prepare);
+        Checks.check(protocol + " group, one member reads all, commits and returns", this::commitAndReturn);
+        Checks.check(protocol + " group, two members share, one leaves", this::twoMembers);
+        Checks.check(protocol + " group, a pattern subscription", this::pattern);
+        Checks.check(protocol + " group, static member", this::staticMember);
+        Checks.check(protocol + " group, auto commit on close", this::autoCommit);
+        Checks.check(protocol + " group, offsets with metadata and leader epoch", this::offsetMetadata);
+        Checks.check(protocol + " group, listed and described", this::described);
+        Checks.check(protocol + " group, offsets altered and deleted by the admin client", this::adminOffsets);
+        Checks.check(protocol + " group, deleted", this::deleted);
+        if (protocol.equals("classic")) Checks.check("classic group, cooperative members", this::cooperative);
     }
 
     private String group(String suffix) {

@@ -31,10 +31,10 @@ final class ShareGroupChecks {
     }
 
     void run() {
-        Checks.check("share group: prepare", this::prepare);
-        Checks.check("share group: two members take every record once", this::twoMembers);
-        Checks.check("share group: released records come again, rejected do not", this::acknowledgements);
-        Checks.check("share group: described", this::described);
+        Checks.check("share group, prepare", this::prepare);
+        Checks.check("share group, two members take every record once", this::twoMembers);
+        Checks.check("share group, released records come again, rejected do not", this::acknowledgements);
+        Checks.check("share group, described", this::described);
     }
 
     private KafkaShareConsumer<byte[], byte[]> member(String group, String acknowledgement) {

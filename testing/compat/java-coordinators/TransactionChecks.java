@@ -28,14 +28,14 @@ final class TransactionChecks {
     }
 
     void run() {
-        Checks.check("transaction: commit over two partitions", this::commit);
-        Checks.check("transaction: abort", this::abort);
-        Checks.check("transaction: an open one holds back the last stable offset", this::open);
-        Checks.check("transaction: many after each other", this::many);
-        Checks.check("transaction: offsets", this::offsets);
-        Checks.check("transaction: a second producer fences the first", this::fenced);
-        Checks.check("transaction: times out", this::timesOut);
-        Checks.check("transaction: described and listed", this::described);
+        Checks.check("transaction, commit over two partitions", this::commit);
+        Checks.check("transaction, abort", this::abort);
+        Checks.check("transaction, an open one holds back the last stable offset", this::open);
+        Checks.check("transaction, many after each other", this::many);
+        Checks.check("transaction, offsets", this::offsets);
+        Checks.check("transaction, a second producer fences the first", this::fenced);
+        Checks.check("transaction, times out", this::timesOut);
+        Checks.check("transaction, described and listed", this::described);
     }
 
     private String create(String suffix) throws Exception {
@@ -45,7 +45,7 @@ final class TransactionChecks {
     }
 
     private KafkaProducer<byte[], byte[]> producer(String id, Object... pairs) {
-        List<Object> all = new ArrayList<>(List.of("transactional.id", "java-" + id + fixture.tag, "transaction.timeout.ms", 30_000, "max.block.ms", 20_000));
+        List<Object> all = new ArrayList<>(List.of("transactional.id", "java-" + id + fixture.tag, "transaction.timeout.ms", 30_000, "max.block.ms", 8000));
         all.addAll(List.of(pairs));
         return fixture.producer(all.toArray());
     }

@@ -30,8 +30,12 @@ export function parseChecks(output: string, result: Pick<CommandResult, "code" |
 /** A check that fails against our broker for a known, dated reason. The list may only shrink. */
 export type KnownDifference = { check: string; why: string; since: string };
 
-export function knownDifferences(client: string): KnownDifference[] {
-  const file = join(compatDir, client, "known-differences.json");
+export function knownDifferences(client: { name: string; folder?: string }): KnownDifference[] {
+  const { name, folder } = client;
+  const file =
+    folder === undefined
+      ? join(compatDir, name, "known-differences.json")
+      : join(compatDir, folder, `known-differences-${name}.json`);
   if (!existsSync(file)) return [];
   return JSON.parse(readFileSync(file, "utf8")) as KnownDifference[];
 }

@@ -22,8 +22,10 @@ export type Specification = {
 export type Program = { command: string; args: readonly string[]; env?: NodeJS.ProcessEnv; cwd?: string };
 
 export type CompatClient = {
-  /** The name of its folder. */
+  /** What the command line calls it; the name of its folder where `folder` is absent. */
   readonly name: string;
+  /** The folder of several clients; each then has a known-differences-NAME.json there. */
+  readonly folder?: string;
   /** Codecs it writes the fixture with. */
   readonly codecs: readonly string[];
   /** Records that its interface cannot write. */

@@ -1,7 +1,7 @@
 // All clients, in the order in which they run.
 import { client as franzGo } from "../franz-go/client.ts";
 import { client as java } from "../java/client.ts";
-import { client as javaCoordinators } from "../java-coordinators/client.ts";
+import { clients as javaCoordinators } from "../java-coordinators/client.ts";
 import { client as kafkaGo } from "../kafka-go/client.ts";
 import { client as kafkaTools } from "../kafka-tools/client.ts";
 import { client as kafkajs } from "../kafkajs/client.ts";
@@ -13,7 +13,7 @@ import type { CompatClient } from "./client.ts";
 
 export const clients: readonly CompatClient[] = [
   java,
-  javaCoordinators,
+  ...javaCoordinators,
   librdkafka,
   franzGo,
   sarama,

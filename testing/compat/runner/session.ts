@@ -101,7 +101,7 @@ export class Session {
       const known =
         this.#options.target.kind === "kafka" || checks.some((check) => check.name === "prepare")
           ? []
-          : knownDifferences(client.name);
+          : knownDifferences(client);
       return { client: client.name, outcomes: judge(checks, known), seconds };
     });
   }
