@@ -1,5 +1,5 @@
 // DescribeLogDirs v1–5 (KIP-113). Every directory with the partitions in it, or those asked for. v3+ has an error for the whole, v4+ the
-// bytes that are free (KIP-827), v5+ whether the directory takes new replicas (KIP-1066).
+// bytes of its file system (KIP-827), v5+ whether the directory takes new replicas (KIP-1066).
 import { DiskError } from "@blumfeld/core/base";
 import type { PartitionLog } from "@blumfeld/core/log";
 import { clusterMetadataTopic } from "@blumfeld/core/model";
@@ -67,15 +67,15 @@ function describedDirectory(
         isFutureKey: false,
       })),
     })),
-    totalBytes: bytesUnknown,
-    usableBytes: usableBytes(parts, logDir),
+    totalBytes: bytesOr(() => parts.disk.totalBytes(logDir)),
+    usableBytes: bytesOr(() => parts.disk.freeBytes(logDir)),
     isCordoned: cordoned.includes(logDir) || cordoned.includes("*"),
   };
 }
 
-function usableBytes(parts: Parts, logDir: string): number {
+function bytesOr(read: () => number): number {
   try {
-    return parts.disk.freeBytes(logDir);
+    return read();
   } catch (error) {
     if (error instanceof DiskError) return bytesUnknown;
     throw error;

@@ -12,8 +12,21 @@ export interface BrokerLoggers {
   setLevel(name: string, level: string | null): void;
 }
 
+/** Kafka's names of the loggers that its operators turn to: what stands behind each here says so under the same name. */
+export const loggerNames: readonly string[] = [
+  rootLogger,
+  "kafka",
+  "kafka.controller",
+  "kafka.log.LogCleaner",
+  "kafka.network.RequestChannel$",
+  "kafka.request.logger",
+  "kafka.server.KafkaApis",
+  "org.apache.kafka",
+  "state.change.logger",
+];
+
 /** Holds levels and acts on none: for a process whose logging cannot be changed while it runs. */
-export function keptLoggers(names: readonly string[] = [rootLogger]): BrokerLoggers {
+export function keptLoggers(names: readonly string[] = loggerNames): BrokerLoggers {
   const own = new Map<string, string>();
   const rootLevel = (): string => own.get(rootLogger) ?? "INFO";
   return {

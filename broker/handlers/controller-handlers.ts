@@ -24,6 +24,8 @@ import { createUnregisterBrokerHandler } from "./64-unregister-broker.ts";
 import { createAllocateProducerIdsHandler } from "./67-allocate-producer-ids.ts";
 import { createListConfigResourcesHandler } from "./74-list-config-resources.ts";
 import { createDescribeTopicPartitionsHandler } from "./75-describe-topic-partitions.ts";
+import { createAddRaftVoterHandler } from "./80-add-raft-voter.ts";
+import { createRemoveRaftVoterHandler } from "./81-remove-raft-voter.ts";
 import { type BrokerLoggers, keptLoggers } from "./broker-loggers.ts";
 import type { HandlerTable } from "./handler-table.ts";
 
@@ -55,4 +57,6 @@ export function registerControllerHandlers(
   table.add(ApiKey.AllocateProducerIds, createAllocateProducerIdsHandler(parts));
   table.add(ApiKey.ListConfigResources, createListConfigResourcesHandler(parts));
   table.add(ApiKey.DescribeTopicPartitions, createDescribeTopicPartitionsHandler(parts));
+  table.add(ApiKey.AddRaftVoter, createAddRaftVoterHandler(parts));
+  table.add(ApiKey.RemoveRaftVoter, createRemoveRaftVoterHandler(parts));
 }

@@ -78,6 +78,8 @@ export interface Disk {
   open(path: string, mode: "read" | "append" | "create"): DiskFile;
   /** Bytes that may still be written to the file system that holds `path`. */
   freeBytes(path: string): number;
+  /** The size of the file system that holds `path`. */
+  totalBytes(path: string): number;
   /** Takes the exclusive lock file at `path`; null when another process holds it. */
   lock(path: string): DiskLock | null;
 }

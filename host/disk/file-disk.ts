@@ -140,6 +140,13 @@ export class FileDisk implements Disk {
     });
   }
 
+  totalBytes(path: string): number {
+    return attempt(path, "total bytes", () => {
+      const { blocks, bsize } = statfsSync(path);
+      return blocks * bsize;
+    });
+  }
+
   lock(path: string): DiskLock | null {
     return takeLock(path);
   }

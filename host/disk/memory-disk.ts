@@ -171,6 +171,10 @@ export class MemoryDisk implements Disk {
     return this.bytesMax === Number.POSITIVE_INFINITY ? Number.MAX_SAFE_INTEGER : this.bytesMax - this.bytesUsed;
   }
 
+  totalBytes(_path: string): number {
+    return Math.min(this.bytesMax, Number.MAX_SAFE_INTEGER);
+  }
+
   lock(path: string): DiskLock | null {
     if (this.locks.has(path)) return null;
     this.open(path, "append").close();

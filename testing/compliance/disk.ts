@@ -169,6 +169,7 @@ export function diskCompliance(name: string, factory: () => DiskUnderTest): void
 
     test("there is room", () => {
       expect(disk.freeBytes(under.root)).toBeGreaterThan(0);
+      expect(disk.totalBytes(under.root)).toBeGreaterThanOrEqual(disk.freeBytes(under.root));
     });
   });
 }
