@@ -1,5 +1,6 @@
 // DescribeConfigs v1–4 of topics, brokers, the cluster (empty broker name), broker loggers, groups and client metrics. From this node's own
-// image and settings. Secrets are null whoever asks. Not answered: documentation (v3+); the field stays null.
+// image and settings. Secrets are null whoever asks. Documentation (v3+) of topics, groups and
+// client metrics; brokers' own stays null.
 import { clientMetricsDefaults, clientMetricsListNames, configResourceType } from "@blumfeld/core/controller";
 import { topicNameProblem } from "@blumfeld/core/model";
 import {
@@ -22,6 +23,7 @@ import type { BrokerParts } from "../parts.ts";
 import type { Handler, RequestContext } from "../request-context.ts";
 import { AclOperation, clusterResourceName, ResourceType } from "../security-seam.ts";
 import type { BrokerLoggers } from "./broker-loggers.ts";
+import { settingDocumentation } from "./setting-documentation.ts";
 
 type Parts = Pick<BrokerParts, "authorizer" | "metadata" | "cluster" | "config">;
 type Context = RequestContext<typeof ApiKey.DescribeConfigs>;
@@ -37,12 +39,16 @@ export function createDescribeConfigsHandler(
     throttleTimeMs: 0,
     results: request.resources.map((resource) => {
       const found = authorizationFailure(parts, context, resource) ?? settingsOf(parts, loggers, resource);
-      return resultOf(resource, found, request.includeSynonyms);
+      return resultOf(resource, found, request);
     }),
   });
 }
 
-function resultOf(resource: Resource, found: Found, includeSynonyms: boolean): Result {
+function resultOf(
+  resource: Resource,
+  found: Found,
+  { includeDocumentation, includeSynonyms }: RequestOf<typeof ApiKey.DescribeConfigs>,
+): Result {
   const { configurationKeys, resourceName, resourceType } = resource;
   if ("errorCode" in found) return { ...found, resourceType, resourceName, configs: [] };
   const isAsked = (name: string): boolean =>
@@ -53,7 +59,7 @@ function resultOf(resource: Resource, found: Found, includeSynonyms: boolean): R
       ...{ name, value, readOnly: isReadOnly, configSource: source, isSensitive },
       synonyms: includeSynonyms ? synonyms : [],
       configType: type === null ? 0 : settingTypeCode[type],
-      documentation: null,
+      documentation: includeDocumentation ? settingDocumentation(name) : null,
     }));
   return { errorCode: ErrorCode.NONE, errorMessage: "", resourceType, resourceName, configs };
 }
