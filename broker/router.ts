@@ -74,7 +74,7 @@ export class Router {
   }
 
   /** Undefined where the API is not for this listener's clients, or not served at all. */
-  handlerFor(api: Api, _session: Session): Handler<ApiKey> | undefined {
+  handlerFor(api: Api): Handler<ApiKey> | undefined {
     return api.listeners.includes("broker") ? this.parts.handlers.get(api.key) : undefined;
   }
 

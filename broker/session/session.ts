@@ -6,7 +6,15 @@
 //
 // A frame that comes while none may be taken is copied and held, and the connection is paused: so at most one is held.
 import { type Connection, type ConnectionHandler, MalformedMessage } from "@blumfeld/core/base";
-import { type Api, ApiKey, decodeRequestHead, type RequestHead, type ResponseInitOf } from "@blumfeld/core/protocol";
+import {
+  type Api,
+  ApiKey,
+  apis,
+  decodeRequestHead,
+  type RequestHead,
+  type RequestUnsupported,
+  type ResponseInitOf,
+} from "@blumfeld/core/protocol";
 import {
   answerAtTurnEnd,
   answerLater,
@@ -105,7 +113,7 @@ export class Session implements ConnectionHandler, ConnectionContext {
   private take(head: RequestHead, frameBytes: number): void {
     const { api } = head;
     const { router } = this;
-    const handler = router.handlerFor(api, this);
+    const handler = router.handlerFor(api);
     if (handler === undefined) {
       router.log.warn(
         `api ${api.key}`,
@@ -243,12 +251,12 @@ export class Session implements ConnectionHandler, ConnectionContext {
 
   // --- what is no request ------------------------------------------------------------------------
 
-  private onUnsupported(head: Exclude<ReturnType<typeof decodeRequestHead>, RequestHead>, frame: Buffer): void {
+  private onUnsupported(head: RequestUnsupported, frame: Buffer): void {
     if (head.apiKey === ApiKey.ApiVersions && head.version > 0) {
       // KIP-511: the client learns the range from an answer in version 0 and asks again.
       const chunks = this.router.apiVersionsTooNew(head.correlationId, frame);
       if (chunks !== null) {
-        this.connection.send(chunks);
+        this.answerUnread(head, chunks, frame.length);
         return;
       }
     }
@@ -259,6 +267,24 @@ export class Session implements ConnectionHandler, ConnectionContext {
       `closed: a request of an unknown ${head.unsupported}`,
     );
     this.connection.close();
+  }
+
+  /** An answer made without a handler, in its turn. */
+  private answerUnread(head: RequestUnsupported, chunks: Buffer[], frameBytes: number): void {
+    const { clock } = this.router;
+    const request = new RequestInWork(
+      this,
+      apis.get(ApiKey.ApiVersions)!,
+      head,
+      clock.monotonicMs(),
+      clock.wallMs(),
+      frameBytes,
+    );
+    request.chunks = chunks;
+    if (this.inWork.length > 0) this.turnEndCount++;
+    this.inWork.push(request);
+    this.router.note(request);
+    this.sendAnswered();
   }
 
   private onMalformed(error: unknown, api: Api | null): void {
