@@ -1,5 +1,7 @@
 // ListOffsets for consumer and admin: partitions are asked of their leaders, those whose leader moved again, until all are known or the
 // time is over.
+
+import { topicPartitionKey } from "@blumfeld/core/model";
 import { ApiKey, ErrorCode, errorOf } from "@blumfeld/core/protocol";
 import type { ClusterClient } from "./connection/cluster-client.ts";
 import { clientError, errorFromCode, KafkaError } from "./errors.ts";
@@ -38,7 +40,7 @@ export async function lookUpOffsets(
     async (leftMs) => {
       const open = questions.filter((question) => !answers.has(question));
       const failures = await Promise.all(
-        [...(await byLeader(cluster, open, leftMs, options.signal))].map(([nodeId, asked]) =>
+        (await requestsOf(cluster, open, leftMs, options.signal)).map(({ nodeId, asked }) =>
           askLeader(cluster, nodeId, asked, options, answers),
         ),
       );
@@ -50,21 +52,28 @@ export async function lookUpOffsets(
   return questions.map((question) => answers.get(question)!);
 }
 
-async function byLeader(
+interface LeaderRequest {
+  readonly nodeId: number;
+  readonly asked: OffsetQuestion[];
+}
+
+/** One request per leader; more where a partition is asked about more than once, which brokers refuse within one. */
+async function requestsOf(
   cluster: ClusterClient,
   questions: readonly OffsetQuestion[],
   leftMs: number,
   signal: AbortSignal | undefined,
-): Promise<Map<number, OffsetQuestion[]>> {
+): Promise<LeaderRequest[]> {
   const { metadata, context } = cluster;
-  const groups = new Map<number, OffsetQuestion[]>();
+  const requests = new Map<string, LeaderRequest>();
+  const repeats = new Map<string, number>();
   for (const question of questions) {
     const topic =
       metadata.topic(question.topic) ??
       (await metadata.waitForTopic(question.topic, context.clock.monotonicMs() + leftMs, signal));
     metadata.touch(question.topic);
     const partition = topic.partitions[question.partition];
-    const where = `${question.topic}-${question.partition}`;
+    const where = topicPartitionKey(question.topic, question.partition);
     if (partition === undefined) {
       throw clientError(
         "UNKNOWN_TOPIC_OR_PARTITION",
@@ -73,12 +82,15 @@ async function byLeader(
         false,
       );
     }
-    if (partition.leaderId < 0) throw clientError("LEADER_NOT_AVAILABLE", `${where} has no leader`);
-    const group = groups.get(partition.leaderId);
-    if (group === undefined) groups.set(partition.leaderId, [question]);
-    else group.push(question);
+    const nodeId = partition.leaderId;
+    if (nodeId < 0) throw clientError("LEADER_NOT_AVAILABLE", `${where} has no leader`);
+    const repeat = repeats.get(where) ?? 0;
+    repeats.set(where, repeat + 1);
+    const request = requests.get(`${nodeId}/${repeat}`);
+    if (request === undefined) requests.set(`${nodeId}/${repeat}`, { nodeId, asked: [question] });
+    else request.asked.push(question);
   }
-  return groups;
+  return [...requests.values()];
 }
 
 async function askLeader(
