@@ -263,6 +263,21 @@ describe("a device that is full", () => {
     expect(offsetsOf(world.load())).toEqual([0, 3]);
   });
 
+  test("does not refuse what is written because its index entries must wait", () => {
+    const disk = new MemoryDisk();
+    const world = logWorld({ indexIntervalBytes: 0 }, disk);
+    const log = world.create();
+    const batchBytes = plainBatch(1).length;
+    for (let index = 0; index < 1100; index++) {
+      // Room for the batch and nothing else.
+      disk.setBytesMax(disk.usedBytes + batchBytes);
+      expect(append(world, log, plainBatch(1, 1000 + index)).kind).toBe("appended");
+    }
+    disk.setBytesMax(Number.POSITIVE_INFINITY);
+    log.close();
+    expect(disk.status("/data/topic-0/00000000000000000000.index")!.sizeBytes).toBe(1099 * 8);
+  });
+
   test("takes a roll back as well", () => {
     const disk = new MemoryDisk();
     const world = logWorld({ segmentBytes: 300 }, disk);

@@ -151,7 +151,17 @@ export class PendingWrites {
     state.writtenEndOffset = window.endOffset;
     if (window.rolled !== null)
       state.environment.flushSoon({ flushLater: (upTo) => this.flushLater(upTo) }, segment.baseOffset);
-    if (segment.indexes.unwrittenCount >= unwrittenEntriesMax && segment === state.active) segment.indexes.write();
+    if (segment.indexes.unwrittenCount >= unwrittenEntriesMax && segment === state.active) this.writeIndexes(segment);
+  }
+
+  /** The records are in the file: a refusal here must not refuse them. The entries wait in memory and are written with the next ones. */
+  private writeIndexes(segment: Segment): void {
+    try {
+      segment.indexes.write();
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error;
+      noteFailure(this.state, error);
+    }
   }
 
   /** Set by the log: what flushes for a roll. */
