@@ -32,6 +32,7 @@ export interface NodeParts {
   readonly registry: MetricRegistry;
   /** A disk or the metadata log failed for good: nothing more will be acknowledged. */
   readonly onFailure: (error: unknown) => void;
+  readonly onProgress?: ((progress: { readonly loaded: number; readonly total: number }) => void) | undefined;
 }
 
 export interface RunningNode {
@@ -144,6 +145,7 @@ async function openLogs(parts: NodeParts, ports: Ports, metadata: MetadataNode):
     directories: settings.shape.logDirectories,
     areLocksHeld: true,
     configOf,
+    onProgress: parts.onProgress,
     producerIdExpirationMs: settings.get("producer.id.expiration.ms"),
     intervals: {
       retentionMs: settings.get("log.retention.check.interval.ms"),

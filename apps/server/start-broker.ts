@@ -12,6 +12,8 @@ export interface StartOptions extends NodeOptions {
   readonly logger?: Logger;
   /** Serves /metrics and /health there. Default: nowhere. */
   readonly metrics?: { readonly host: string; readonly port: number } | null;
+  /** Called while partitions are opened, which takes long after an unclean stop only. */
+  readonly onProgress?: (progress: { readonly loaded: number; readonly total: number }) => void;
   /** The node ended by itself: its metadata log or all of its disks failed. It is closing when this is called. */
   readonly onFailure?: (error: unknown) => void;
 }
@@ -53,7 +55,14 @@ export async function startBroker(options: StartOptions = {}): Promise<RunningBr
     options.onFailure?.(error);
     void close();
   };
-  const node = await startNode({ settings, isInMemory, logger, registry, onFailure });
+  const node = await startNode({
+    settings,
+    isInMemory,
+    logger,
+    registry,
+    onFailure,
+    onProgress: options.onProgress,
+  });
   const page = options.metrics == null ? null : await startMetricsPage(options.metrics, registry).catch(stopNode);
   async function stopNode(error: unknown): Promise<never> {
     await node.close();

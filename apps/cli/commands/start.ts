@@ -6,6 +6,7 @@ import { colors } from "../colors.ts";
 import { CliFailure } from "../failure.ts";
 import { collect, parsePairs } from "../flags.ts";
 import { type CliIo, exitCode } from "../io.ts";
+import { LoadingBar } from "../loading-bar.ts";
 import { version } from "../version.ts";
 
 interface StartFlags {
@@ -62,7 +63,10 @@ async function start(io: CliIo, flags: StartFlags): Promise<void> {
       if (signal === "SIGINT" && signalCount > 1) io.exit(exitCode.interrupted);
       stop();
     });
-    startBroker({ ...options, onFailure: reject }).then((started) => {
+    const bar = new LoadingBar(io);
+    const onProgress = (progress: { loaded: number; total: number }): void => bar.show(progress);
+    startBroker({ ...options, onFailure: reject, onProgress }).then((started) => {
+      bar.end();
       broker = started;
       announce(io, flags, started);
       if (signalCount > 0) stop();
