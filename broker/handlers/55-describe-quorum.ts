@@ -7,6 +7,9 @@ import type { BrokerParts } from "../parts.ts";
 import { type Handler, RequestError } from "../request-context.ts";
 import { AclOperation, clusterResourceName, ResourceType } from "../security-seam.ts";
 
+/** Older versions cannot carry them, not even to drop them. */
+const directoriesFrom = 2;
+
 export function createDescribeQuorumHandler(
   parts: Pick<BrokerParts, "authorizer" | "cluster">,
 ): Handler<typeof ApiKey.DescribeQuorum> {
@@ -22,16 +25,21 @@ export function createDescribeQuorumHandler(
       topicName,
       partitions: partitions.map(({ partitionIndex }) =>
         topicName === clusterMetadataTopic && partitionIndex === 0
-          ? describedPartition(partitionIndex, description)
+          ? describedPartition(partitionIndex, description, context.apiVersion)
           : unknownPartition(partitionIndex),
       ),
     }));
-    const nodes = description.nodes.map(({ id, endpoints }) => ({ nodeId: id, listeners: endpoints }));
-    return { errorCode: ErrorCode.NONE, errorMessage: "", topics, nodes };
+    const answer = { errorCode: ErrorCode.NONE, errorMessage: "", topics };
+    if (context.apiVersion < directoriesFrom) return answer;
+    return { ...answer, nodes: description.nodes.map(({ id, endpoints }) => ({ nodeId: id, listeners: endpoints })) };
   };
 }
 
-function describedPartition(partitionIndex: number, { highWatermark, leader, observers, voters }: QuorumDescription) {
+function describedPartition(
+  partitionIndex: number,
+  { highWatermark, leader, observers, voters }: QuorumDescription,
+  version: number,
+) {
   return {
     partitionIndex,
     errorCode: ErrorCode.NONE,
@@ -39,15 +47,16 @@ function describedPartition(partitionIndex: number, { highWatermark, leader, obs
     leaderId: leader.leaderId,
     leaderEpoch: leader.epoch,
     highWatermark,
-    currentVoters: voters.map(describedReplica),
-    observers: observers.map(describedReplica),
+    currentVoters: voters.map((voter) => describedReplica(voter, version)),
+    observers: observers.map((observer) => describedReplica(observer, version)),
   };
 }
 
-function describedReplica({ directoryId, id, lastCaughtUpMs, lastFetchMs, logEndOffset }: ReplicaProgress) {
+function describedReplica(replica: ReplicaProgress, version: number) {
+  const { directoryId, id, lastCaughtUpMs, lastFetchMs, logEndOffset } = replica;
   return {
     replicaId: id,
-    replicaDirectoryId: directoryId ?? uuidZero,
+    ...(version < directoriesFrom ? {} : { replicaDirectoryId: directoryId ?? uuidZero }),
     logEndOffset,
     lastFetchTimestamp: lastFetchMs,
     lastCaughtUpTimestamp: lastCaughtUpMs,
