@@ -3,6 +3,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { cliDocument } from "./cli.ts";
+import { compatibilityDocument } from "./compatibility.ts";
 import { configurationDocument } from "./configuration.ts";
 import { errorsDocument } from "./errors.ts";
 import { metricsDocument } from "./metrics.ts";
@@ -11,6 +12,7 @@ const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 const docs = join(root, "docs");
 const documents: Readonly<Record<string, string>> = {
   "cli.md": await cliDocument(),
+  "compatibility.md": compatibilityDocument(root),
   "configuration.md": configurationDocument(),
   "errors.md": errorsDocument(),
   "metrics.md": metricsDocument(root),
