@@ -6,7 +6,7 @@
 // The records are views of the frame: the log takes them as they are and has written them by the turn's end. Errors stand beside their
 // partition; only with acks=0, where nothing is answered, does an error end the connection, so that the client looks again.
 import type { Uuid } from "@blumfeld/core/base";
-import type { AppendOutcome } from "@blumfeld/core/log";
+import { type AppendOutcome, unpackedRecordsBytesMax } from "@blumfeld/core/log";
 import {
   batchCodecId,
   batchHeaderBytes,
@@ -20,9 +20,10 @@ import { WheelTimer } from "@blumfeld/host/process";
 import type { Partition } from "../partition/partition.ts";
 import type { WaitingAppend } from "../partition/waiting.ts";
 import type { BrokerParts } from "../parts.ts";
-import { answerAtTurnEnd, type Handler, type RequestContext } from "../request-context.ts";
+import { answerAtTurnEnd, answerLater, type Handler, type RequestContext } from "../request-context.ts";
 import { AclOperation, ResourceType } from "../security-seam.ts";
 import { LeaderHints } from "./leader-hints.ts";
+import { BatchUnpacker, type Unpacked } from "./packed-records.ts";
 
 type Context = RequestContext<typeof ApiKey.Produce>;
 
@@ -34,7 +35,8 @@ const zstdCodecId = 4;
 const adminClientId = "__admin_client";
 
 export function createProduceHandler(parts: BrokerParts): Handler<typeof ApiKey.Produce> {
-  return (request, context) => new Produce(parts, context, request).begin(request);
+  const unpacker = new BatchUnpacker(parts);
+  return (request, context) => new Produce(parts, unpacker, context, request).begin(request);
 }
 
 /** One partition of the request: waits in its partition's list, and is that partition's part of the answer. */
@@ -74,6 +76,7 @@ const noRecordErrors: readonly never[] = [];
 
 class Produce extends WheelTimer {
   private readonly parts: BrokerParts;
+  private readonly unpacker: BatchUnpacker;
   private readonly context: Context;
   private readonly acks: number;
   private readonly timeoutMs: number;
@@ -83,10 +86,13 @@ class Produce extends WheelTimer {
   /** Partitions that are waited for; each with where it waits. */
   private waiting = new Map<ProducePartition, Partition | null>();
   private isComplete = false;
+  /** Something must be found out before the append: until then no other request of the connection is taken, or it would overtake this one. */
+  private isLater = false;
 
-  constructor(parts: BrokerParts, context: Context, request: ProduceRequest) {
+  constructor(parts: BrokerParts, unpacker: BatchUnpacker, context: Context, request: ProduceRequest) {
     super();
     this.parts = parts;
+    this.unpacker = unpacker;
     this.context = context;
     this.acks = request.acks;
     this.timeoutMs = request.timeoutMs;
@@ -107,6 +113,7 @@ class Produce extends WheelTimer {
         else this.appendTo(part, name!, records);
       }
     }
+    if (this.isLater) return answerLater;
     if (this.acks === 0) return this.endUnanswered();
     if (this.waiting.size === 0) return this.response();
     return answerAtTurnEnd;
@@ -114,7 +121,6 @@ class Produce extends WheelTimer {
 
   /** What refuses the request as a whole: each partition is answered with it. */
   private requestProblem(request: ProduceRequest): number {
-    if (this.transactionalId === null && !hasTransactionalBatch(request)) return ErrorCode.NONE;
     if (!hasTransactionalBatch(request)) return ErrorCode.NONE;
     const mayWrite =
       this.transactionalId !== null &&
@@ -148,8 +154,54 @@ class Produce extends WheelTimer {
     }
     const bytes = records!;
     this.bytes += bytes.length;
-    if (batchIsTransactionalAt(bytes) && this.parts.transactionVerifier !== null) this.verify(part, partition!, bytes);
-    else this.append(part, partition!, bytes, "not-needed");
+    const unpacked = this.unpacker.unpackAtOnce(bytes);
+    if (unpacked === "later") this.unpackLater(part, partition!, bytes);
+    else this.verifyAndAppend(part, partition!, bytes, unpacked);
+  }
+
+  /** The frame is gone by the time that this is unpacked, hence the copy. */
+  private unpackLater(part: ProducePartition, partition: Partition, records: Buffer): void {
+    const kept = Buffer.from(records);
+    const outputBytesMax = unpackedRecordsBytesMax(partition.leaderLog.config);
+    const unpacking = this.unpacker.unpackLater(kept, outputBytesMax);
+    this.resolveLater(part, partition, unpacking, ErrorCode.UNKNOWN_SERVER_ERROR, (unpacked) => {
+      if (unpacked === "too-large") part.refuse(ErrorCode.MESSAGE_TOO_LARGE);
+      else this.verifyAndAppend(part, partition, kept, unpacked);
+    });
+  }
+
+  private verifyAndAppend(part: ProducePartition, partition: Partition, records: Buffer, unpacked: Unpacked): void {
+    if (batchIsTransactionalAt(records) && this.parts.transactionVerifier !== null)
+      this.verify(part, partition, records, unpacked);
+    else this.append(part, partition, records, "not-needed", unpacked);
+  }
+
+  /** Waits for `answer` before the append, and looks then whether this broker still leads. `failureCode`: where there is no answer. */
+  private resolveLater<Answer>(
+    part: ProducePartition,
+    partition: Partition,
+    answer: Promise<Answer>,
+    failureCode: ErrorCode,
+    goOn: (answer: Answer) => void,
+  ): void {
+    this.isLater = true;
+    this.waiting.set(part, null);
+    const settle = (act: () => void): void => {
+      try {
+        const problem = partition.leaderProblem(-1);
+        if (problem !== ErrorCode.NONE) part.refuse(problem);
+        else act();
+      } catch (error) {
+        this.parts.logger.error({ err: error, partition: partition.name }, "a produce failed");
+        part.refuse(ErrorCode.UNKNOWN_SERVER_ERROR);
+      }
+      // Neither appended nor waiting for something else: the answer stands.
+      if (this.waiting.get(part) === null) this.onPartitionDone(part);
+    };
+    answer.then(
+      (value) => settle(() => goOn(value)),
+      () => settle(() => part.refuse(failureCode)),
+    );
   }
 
   /** In the order in which Kafka looks: metadata, the batch's form, acks, internal topics, leadership, in-sync replicas. */
@@ -176,8 +228,9 @@ class Produce extends WheelTimer {
     partition: Partition,
     records: Buffer,
     verification: "not-needed" | "verified",
+    unpacked: Unpacked,
   ): void {
-    const outcome = partition.append(records, { origin: "client", nowMs: this.context.nowMs, verification });
+    const outcome = partition.append(records, { origin: "client", nowMs: this.context.nowMs, verification, unpacked });
     if (outcome.kind === "refused") {
       this.refuseAppend(part, outcome);
       return;
@@ -205,36 +258,25 @@ class Produce extends WheelTimer {
   }
 
   /** KIP-890: the transaction's coordinator must know of this partition before anything of the transaction is written to it. */
-  private verify(part: ProducePartition, partition: Partition, records: Buffer): void {
+  private verify(part: ProducePartition, partition: Partition, records: Buffer, unpacked: Unpacked): void {
     const producerId = batchProducerId(records, 0);
     const producerEpoch = batchProducerEpoch(records, 0);
     if (partition.leaderLog.hasOngoingTransaction(producerId, producerEpoch)) {
-      this.append(part, partition, records, "verified");
+      this.append(part, partition, records, "verified", unpacked);
       return;
     }
     const batch = { topic: partition.topic, partition: partition.index, producerId, producerEpoch };
     const verdict = this.parts.transactionVerifier!.verify(this.transactionalId, batch, this.context.apiVersion);
     if (verdict === null) {
-      this.append(part, partition, records, "verified");
+      this.append(part, partition, records, "verified", unpacked);
       return;
     }
     // The frame is gone by then.
     const kept = Buffer.from(records);
-    this.waiting.set(part, null);
-    verdict.then(
-      (errorCode) => this.onVerified(part, partition, kept, errorCode),
-      () => this.onVerified(part, partition, kept, ErrorCode.COORDINATOR_NOT_AVAILABLE),
-    );
-  }
-
-  private onVerified(part: ProducePartition, partition: Partition, records: Buffer, errorCode: number): void {
-    if (errorCode !== ErrorCode.NONE) part.refuse(errorCode);
-    else {
-      const problem = partition.leaderProblem(-1);
-      if (problem !== ErrorCode.NONE) part.refuse(problem);
-      else this.append(part, partition, records, "verified");
-    }
-    if (this.waiting.get(part) === null) this.onPartitionDone(part);
+    this.resolveLater(part, partition, verdict, ErrorCode.COORDINATOR_NOT_AVAILABLE, (errorCode) => {
+      if (errorCode !== ErrorCode.NONE) part.refuse(errorCode);
+      else this.append(part, partition, kept, "verified", unpacked);
+    });
   }
 
   // --- answering ---------------------------------------------------------------------------------
@@ -258,6 +300,7 @@ class Produce extends WheelTimer {
     this.isComplete = true;
     this.parts.requestWheel.cancel(this);
     if (this.acks !== 0) this.context.answer(this.response());
+    else if (this.isLater) this.context.answer(this.endUnanswered());
   }
 
   private response(): ProduceResponseInit {

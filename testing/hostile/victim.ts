@@ -141,6 +141,8 @@ export interface ProduceOptions {
   readonly acks?: number;
   readonly version?: number;
   readonly transactionalId?: string | null;
+  /** How long the answer may take. */
+  readonly msMax?: number;
 }
 
 export async function produce(
@@ -150,12 +152,13 @@ export async function produce(
   records: Buffer | null,
   options: ProduceOptions = {},
 ) {
-  const answer = await connection.ask(ApiKey.Produce, options.version ?? 12, {
+  const request = {
     transactionalId: options.transactionalId ?? null,
     acks: options.acks ?? -1,
     timeoutMs: createTimeoutMs,
     topicData: [{ name: topic, partitionData: [{ index: partition, records }] }],
-  });
+  };
+  const answer = await connection.ask(ApiKey.Produce, options.version ?? 12, request, options.msMax);
   return answer.responses[0]!.partitionResponses[0]!;
 }
 
