@@ -1,8 +1,9 @@
 // The metadata side of one node over restarts, crashes and Kafka's own directories. Judged by what Apache Kafka wrote in the same place.
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import type { Disk } from "@blumfeld/core/base";
 import { createTopics } from "@blumfeld/core/controller";
 import { iterateBatches, iterateRecords } from "@blumfeld/core/model";
@@ -163,6 +164,64 @@ describe("decisions share writes", () => {
     expect(fixture.node.image.topics.partitionCount).toBe(20_000);
     await fixture.node.close();
   });
+});
+
+describe("a directory that Apache Kafka's storage tool formatted", () => {
+  const testdata = join(dirname(fileURLToPath(import.meta.url)), "testdata");
+  const copyOf = (name: string): string => {
+    const root = mkdtempSync(join(tmpdir(), "metadata-node-"));
+    scratch.push(root);
+    cpSync(join(testdata, name), root, { recursive: true });
+    return root;
+  };
+
+  test("for a dynamic quorum begins with its users and levels", async () => {
+    const directory = copyOf("kafka-dynamic");
+    const fixture = await startMetadata({ disk: new FileDisk(), directory, format: null });
+    const { image } = fixture.node;
+    expect(fixture.node.clusterId).toBe("Z29sZGVuLWZvcm1hdC0wMQ");
+    expect(fixture.node.kraftVersion).toBe(1);
+    expect(image.features.metadataVersion).toBe(30);
+    expect(image.scram.get(1, "alice")).toMatchObject({ iterations: 4096 });
+    await fixture.node.close();
+    // The format's own snapshot stays as it was.
+    const name = "__cluster_metadata-0/00000000000000000000-0000000000.checkpoint";
+    expect(readFileSync(join(directory, name))).toEqual(readFileSync(join(testdata, "kafka-dynamic", name)));
+  });
+
+  test("for static voters at 3.9 has that level's features only", async () => {
+    const properties = { "controller.quorum.voters": "1@127.0.0.1:9093" };
+    const fixture = await startMetadata({
+      disk: new FileDisk(),
+      directory: copyOf("kafka-static"),
+      properties,
+      format: null,
+    });
+    expect(Object.fromEntries(fixture.node.image.features.finalized)).toEqual({ "metadata.version": 21 });
+    expect(fixture.node.kraftVersion).toBe(0);
+    await create(fixture, ["t", 1]);
+    expect(fixture.node.image.topics.partition("t", 0)).toMatchObject({ leader: 1, elr: [] });
+    await fixture.node.close();
+  });
+
+  test("for static voters is refused without controller.quorum.voters", async () => {
+    const { started } = await tryMetadata({ disk: new FileDisk(), directory: copyOf("kafka-static"), format: null });
+    expect(started).toMatchObject({ kind: "refused", code: "unsupported-quorum" });
+  });
+});
+
+test("the unstable metadata.version is refused, unless it is asked for", async () => {
+  const refused = await tryMetadata({ metadataVersion: 31 });
+  expect(refused.started).toMatchObject({ kind: "refused", code: "unsupported-feature" });
+  const allowed = await tryMetadata({
+    metadataVersion: 31,
+    properties: { "unstable.feature.versions.enable": "true" },
+  });
+  if (allowed.started.kind !== "started") throw new Error(allowed.started.message);
+  expect(allowed.started.node.image.features.metadataVersion).toBe(31);
+  await allowed.started.node.close();
+  const again = await tryMetadata({ disk: allowed.disk });
+  expect(again.started).toMatchObject({ kind: "refused", code: "unsupported-feature" });
 });
 
 describe.skipIf(missingShared)("a directory that Apache Kafka left", () => {

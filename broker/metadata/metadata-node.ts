@@ -24,8 +24,8 @@ import {
   cordonDirectories,
   decisionOf,
   fenceBroker,
-  type MetadataDelta,
-  type MetadataImage,
+  MetadataDelta,
+  MetadataImage,
   MetadataPublisher,
   parseConfigResourceKey,
   type RegisteredEndpoint,
@@ -37,7 +37,7 @@ import {
   unsupportedFeature,
 } from "@blumfeld/core/controller";
 import type { BrokerSettings } from "@blumfeld/core/model/settings";
-import { ApiKey, ErrorCode, type MetadataRecordInit } from "@blumfeld/core/protocol";
+import { ApiKey, ErrorCode, type MetadataRecord, type MetadataRecordInit } from "@blumfeld/core/protocol";
 import {
   type LeaderAndEpoch,
   type QuorumDescription,
@@ -141,7 +141,8 @@ export class MetadataNode implements MetadataSource, ClusterAccess {
     });
     if (started.kind === "refused") return started;
     const supported = supportedFeatures(settings.get("unstable.feature.versions.enable"));
-    const refusal = unsupportedFeature(publisher.image, supported);
+    const refusal =
+      unsupportedFeature(publisher.image, supported) ?? unsupportedFeature(imageOf(bootstrap ?? []), supported);
     if (refusal !== null) {
       await started.quorum.close();
       return refusal;
@@ -274,6 +275,13 @@ function applyDynamicSettings(
     delta.isWhole ||
     [...delta.changedConfigs].some((key) => parseConfigResourceKey(key).type === configResourceType.broker);
   if (isConcerned) settings.applyDynamic(image.configs.broker(String(nodeId)), image.configs.broker(""));
+}
+
+/** What a cluster would begin with. */
+function imageOf(records: readonly MetadataRecord[]): MetadataImage {
+  const image = new MetadataImage();
+  for (const record of records) image.replay(record, new MetadataDelta());
+  return image;
 }
 
 /** controller.quorum.voters; null where it is not set. */
