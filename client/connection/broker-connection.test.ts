@@ -128,3 +128,16 @@ test("a connection nobody uses is closed; closing the client leaves no timer", a
   expect(cluster.network.openCount).toBe(0);
   expect(cluster.time.pendingCount).toBe(0);
 });
+
+test("closing the client ends a connection that is still being opened", async () => {
+  cluster.fault = () => "silence";
+  const opening = expect(client.pool.connect("1", address, "main")).rejects.toMatchObject({
+    code: "NETWORK_EXCEPTION",
+  });
+  await cluster.time.advance(10);
+  expect(cluster.network.openCount).toBe(1);
+  client.close();
+  await opening;
+  expect(cluster.network.openCount).toBe(0);
+  expect(cluster.time.pendingCount).toBe(0);
+});

@@ -97,14 +97,19 @@ export class BrokerConnection {
     this.lastUsedMs = context.clock.monotonicMs();
   }
 
-  /** Connects, negotiates and authenticates. Rejects with a KafkaError, the connection being closed then. */
+  /**
+   * Connects, negotiates and authenticates. Rejects with a KafkaError, the connection being closed then. `onCreated` gets it before it is
+   * ready, so that it can be closed on the way there.
+   */
   static async open(
     context: ClientContext,
     address: BrokerAddress,
     connectTimeoutMs: number,
     onClosed: (connection: BrokerConnection, reason: string) => void,
+    onCreated: (connection: BrokerConnection) => void,
   ): Promise<BrokerConnection> {
     const connection = new BrokerConnection(context, address, onClosed);
+    onCreated(connection);
     try {
       const socket = await context.network.connect(
         { host: address.host, port: address.port, timeoutMs: connectTimeoutMs, frames: "own" },
@@ -114,6 +119,10 @@ export class BrokerConnection {
         },
       );
       connection.#socket = socket;
+      if (connection.closedReason !== null) {
+        socket.destroy();
+        throw connection.#disconnected();
+      }
       await connection.#negotiate();
       await context.authenticator?.({
         address,

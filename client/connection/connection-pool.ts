@@ -13,6 +13,8 @@ interface Slot {
   readonly key: string;
   address: BrokerAddress;
   connection: BrokerConnection | null;
+  /** On its way to being ready. */
+  unready: BrokerConnection | null;
   opening: Promise<BrokerConnection> | null;
   /** In a row; reset by a connection that became ready. */
   failures: number;
@@ -69,7 +71,10 @@ export class ConnectionPool {
 
   close(): void {
     this.#closed = true;
-    for (const slot of this.#slots.values()) slot.connection?.close("the client was closed");
+    for (const slot of this.#slots.values()) {
+      slot.connection?.close("the client was closed");
+      slot.unready?.close("the client was closed");
+    }
     this.#slots.clear();
   }
 
@@ -80,7 +85,7 @@ export class ConnectionPool {
       if (sameAddress(known.address, address)) return known;
       known.connection?.close("the broker moved to another address");
     }
-    const slot: Slot = { key, address, connection: null, opening: null, failures: 0, notBeforeMs: 0 };
+    const slot: Slot = { key, address, connection: null, unready: null, opening: null, failures: 0, notBeforeMs: 0 };
     this.#slots.set(key, slot);
     return slot;
   }
@@ -92,17 +97,22 @@ export class ConnectionPool {
       Math.max(options.connectTimeoutMs, options.connectTimeoutMsMax),
     );
     try {
+      const onClosed = (closed: BrokerConnection, reason: string): void => {
+        logger.debug({ broker: slot.key, reason }, "connection closed");
+        if (slot.connection !== closed) return;
+        slot.connection = null;
+        this.#failed(slot);
+      };
       const connection = await BrokerConnection.open(
         this.#context,
         slot.address,
         connectTimeoutMs,
-        (closed, reason) => {
-          logger.debug({ broker: slot.key, reason }, "connection closed");
-          if (slot.connection !== closed) return;
-          slot.connection = null;
-          this.#failed(slot);
+        onClosed,
+        (created) => {
+          slot.unready = created;
         },
       );
+      slot.unready = null;
       if (this.#closed) {
         connection.close("the client was closed");
         throw clientError("CLIENT_CLOSED", "the client is closed");

@@ -65,6 +65,8 @@ export class Accumulator {
   #bytesFree: number;
   #waitingCount = 0;
   #lastTopic: TopicState | null = null;
+  /** The time of the records being added; NaN: ask the clock. One list has one time, as it was given at one time. */
+  #nowMs = Number.NaN;
   #closed: KafkaError | null = null;
   #onAdmitted: (() => void)[] = [];
 
@@ -105,7 +107,9 @@ export class Accumulator {
 
   /** Puts records in, or in line. What is wrong with a record is told to the call. */
   add(records: readonly ProducerRecord[], call: SendCall): void {
+    this.#nowMs = this.#context.clock.wallMs();
     for (let index = 0; index < records.length; index++) this.#addOne(records, index, call);
+    this.#nowMs = Number.NaN;
   }
 
   addSingle(record: ProducerRecord, call: SendCall): void {
@@ -192,7 +196,7 @@ export class Accumulator {
       call.failRecord(index, this.#tooLarge(record.topic, bytes));
       return true;
     }
-    const timestamp = record.timestamp ?? this.#context.clock.wallMs();
+    const timestamp = record.timestamp ?? (Number.isNaN(this.#nowMs) ? this.#context.clock.wallMs() : this.#nowMs);
     const isSticky = record.partition === undefined && !hasKey(record.key);
     const partition = this.#partitionOf(topic, record);
     if (partition === null || !Number.isSafeInteger(timestamp) || timestamp < 0) {

@@ -15,6 +15,8 @@ export class PartitionQueue {
   readonly partition: number;
   /** Not on the wire, first to go first; the last may be open. */
   readonly waiting: ProducerBatch[] = [];
+  /** Some broker's sender looks at it. */
+  isReady = false;
   /** In the order of their sequences. */
   readonly onWire: ProducerBatch[] = [];
   /** The sequence after the last acknowledged batch; -1 before the first. */

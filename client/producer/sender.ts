@@ -71,7 +71,7 @@ export class Sender implements AccumulatorListener {
       if (queue.waiting.length === 1 && !this.#lingering.has(queue)) this.#linger(queue);
       return;
     }
-    this.#makeReady(queue);
+    if (!queue.isReady || !this.#isScheduled) this.#makeReady(queue);
   }
 
   onPressure(): void {
@@ -137,7 +137,13 @@ export class Sender implements AccumulatorListener {
       return;
     }
     this.#nodeOf(leaderId).ready.add(queue);
+    queue.isReady = true;
     if (!this.#isScheduled) this.#schedule();
+  }
+
+  #unready(node: Node, queue: PartitionQueue): void {
+    node.ready.delete(queue);
+    queue.isReady = false;
   }
 
   #nodeOf(nodeId: number): Node {
@@ -222,7 +228,7 @@ export class Sender implements AccumulatorListener {
     this.#cluster.metadata.requestRefresh();
     if (this.#cluster.metadata.brokers.has(node.nodeId)) return;
     for (const queue of [...node.ready]) {
-      node.ready.delete(queue);
+      this.#unready(node, queue);
       this.#leaderless.add(queue);
     }
   }
@@ -236,17 +242,17 @@ export class Sender implements AccumulatorListener {
     for (const queue of node.ready) {
       const leaderId = metadata.partition(queue.topic, queue.partition)?.leaderId ?? -1;
       if (leaderId !== node.nodeId) {
-        node.ready.delete(queue);
+        this.#unready(node, queue);
         this.#makeReady(queue);
         continue;
       }
       const batch = queue.waiting[0];
       if (batch === undefined) {
-        node.ready.delete(queue);
+        this.#unready(node, queue);
         continue;
       }
       if (batch.notBeforeMs > now) {
-        node.ready.delete(queue);
+        this.#unready(node, queue);
         context.deadlines.after(batch.notBeforeMs - now, () => this.#makeReady(queue));
         continue;
       }
@@ -257,9 +263,9 @@ export class Sender implements AccumulatorListener {
       this.#lingering.delete(queue);
       shipments.push({ batch, queue, producer });
       bytes += batch.sizeBytes;
-      if (queue.waiting.length === 0) node.ready.delete(queue);
+      if (queue.waiting.length === 0) this.#unready(node, queue);
       else if (this.#options.lingerMs > 0 && !this.#isUrgent && queue.open === queue.waiting[0]) {
-        node.ready.delete(queue);
+        this.#unready(node, queue);
         this.#linger(queue);
       }
     }
