@@ -1,7 +1,7 @@
 // The handlers of cluster metadata on a real broker with a controller behind it: every version answers in its own shape, and what clients rely
 // on between requests holds.
 import { uuidZero } from "@blumfeld/core/base";
-import { ApiKey, apiOf, ErrorCode, type RequestInitOf, type ResponseOf } from "@blumfeld/core/protocol";
+import { ApiKey, apiFacts, ErrorCode, type RequestInitOf, type ResponseOf } from "@blumfeld/core/protocol";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { BrokerFixture, type FixtureClient } from "../fixture/broker-fixture.ts";
 import { fixtureEndpoint, type MetadataFixture, startMetadata } from "../fixture/metadata-fixture.ts";
@@ -112,7 +112,7 @@ function metadataDirectory() {
 const everyVersion = Object.keys(someRequests)
   .map(Number)
   .flatMap((key) => {
-    const { latestStableVersion, minVersion, name } = apiOf(key as ApiKey).facts;
+    const { latestStableVersion, minVersion, name } = apiFacts[key as ApiKey];
     const versions = Array.from({ length: latestStableVersion - minVersion + 1 }, (_, step) => minVersion + step);
     return versions.map((version) => ({ key: key as ApiKey, name, version }));
   });
