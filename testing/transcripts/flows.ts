@@ -103,8 +103,14 @@ const listings: Readonly<Record<string, readonly [path: readonly string[], name:
   ListTransactions: [["transactionStates"], "transactionalId"],
 };
 
-/** Leaves in an answer's listings what belongs to the flow: its topics, or what was asked for by name and is not there. */
-export function scopeOf(flow: Flow): (api: string, answer: Record<string, unknown>) => void {
+/**
+ * Leaves in an answer's listings what belongs to the flow: its topics, or what was asked for by name and is not there. Of the APIs
+ * those that are not skipped.
+ */
+export function scopeOf(
+  flow: Flow,
+  apisSkipped: ReadonlySet<number> = new Set(),
+): (api: string, answer: Record<string, unknown>) => void {
   const names = new Set([
     ...flow.topics.map((topic) => topic.name),
     ...(flow.names ?? []),
@@ -117,6 +123,7 @@ export function scopeOf(flow: Flow): (api: string, answer: Record<string, unknow
   return (api, answer) => {
     if (api === "DescribeConfigs")
       filterAt(answer, ["results", "configs"], (each) => !ownSettings.test(String(each.name)));
+    if (api === "ApiVersions") filterAt(answer, ["apiKeys"], (each) => !apisSkipped.has(Number(each.apiKey)));
     const listing = listings[api];
     if (listing !== undefined) filterAt(answer, listing[0], (each) => isOwn(each[listing[1]]));
   };

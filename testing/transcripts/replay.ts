@@ -28,6 +28,8 @@ export interface ReplayOptions {
   /** Takes out of an answer what the recorded cluster had and this one need not have. */
   readonly scope?: (api: string, answer: Record<string, unknown>) => void;
   readonly answerMsMax?: number;
+  /** APIs that the broker under test does not serve: their requests are not sent. */
+  readonly apisSkipped?: ReadonlySet<number>;
 }
 
 export interface Finding extends Difference {
@@ -39,6 +41,7 @@ export interface ReplayReport {
   readonly answers: number;
   readonly fields: number;
   readonly skippedConnections: number;
+  readonly skippedRequests: number;
   readonly findings: readonly Finding[];
 }
 
@@ -59,6 +62,7 @@ class Replay {
   answers = 0;
   fields = 0;
   skippedConnections = 0;
+  skippedRequests = 0;
   private readonly options: ReplayOptions;
   private readonly values: ValueTable;
   private readonly connections = new Map<number, Open | null>();
@@ -104,6 +108,10 @@ class Replay {
       this.done.add(line.corr);
       await before();
     }
+    if (this.options.apisSkipped?.has(line.key)) {
+      this.skippedRequests++;
+      return;
+    }
     const sent = this.patched(line);
     open.requests.set(line.corr, { line, sent });
     open.connection.write(sent);
@@ -134,6 +142,7 @@ class Replay {
   }
 
   private async response(open: Open, line: FrameLine): Promise<void> {
+    if (this.options.apisSkipped?.has(line.key)) return;
     const request = open.requests.get(line.corr)?.line;
     const label = `${line.corr} ${line.api} v${line.version} "${request?.client ?? ""}"`;
     if (open.isOver) return;
@@ -187,6 +196,6 @@ class Replay {
 export async function replay(options: ReplayOptions): Promise<ReplayReport> {
   const run = new Replay(options);
   await run.run();
-  const { answers, fields, skippedConnections, findings } = run;
-  return { answers, fields, skippedConnections, findings };
+  const { answers, fields, skippedConnections, skippedRequests, findings } = run;
+  return { answers, fields, skippedConnections, skippedRequests, findings };
 }

@@ -10,6 +10,8 @@ export interface FlowTarget {
   readonly client: number;
   /** Left out: the connections to the controller listener are passed over. */
   readonly controller?: number;
+  /** APIs that the broker does not serve. */
+  readonly apisSkipped?: ReadonlySet<number>;
 }
 
 export async function runFlow(flow: Flow, target: FlowTarget): Promise<ReplayReport> {
@@ -35,7 +37,8 @@ export async function runFlow(flow: Flow, target: FlowTarget): Promise<ReplayRep
       CLIENT: target.client,
       ...(target.controller === undefined ? {} : { CONTROLLER: target.controller }),
     };
-    return await replay({ lines, values, before, scope: scopeOf(flow), target: { ports } });
+    const { apisSkipped } = target;
+    return await replay({ lines, values, before, apisSkipped, scope: scopeOf(flow, apisSkipped), target: { ports } });
   } finally {
     client.close();
   }

@@ -55,6 +55,8 @@ export class SetupClient {
 
   /** The coordinator of a transactional id is there and has loaded its shard. */
   async awaitTransactionCoordinator(transactionalId: string): Promise<void> {
+    const { apiKeys } = await this.connection.ask(ApiKey.ApiVersions, 0, {});
+    if (!apiKeys.some((each) => each.apiKey === ApiKey.DescribeTransactions)) return;
     const find = { key: "", keyType: 1, coordinatorKeys: [transactionalId] };
     await settled("the transaction coordinator", async () => {
       const found = await this.connection.ask(ApiKey.FindCoordinator, 6, find);

@@ -1,10 +1,12 @@
 // What Kafka's own clients said to Apache Kafka, said to this broker: each answer must be Apache Kafka's, field by field.
 import { readdirSync } from "node:fs";
+import { ApiKey, apiVersionsOffered } from "@blumfeld/core/protocol";
 import { startBroker } from "blumfeld";
 import { expect, test } from "vitest";
 import { missingShared, sharedPath } from "../shared.ts";
+import { WireConnection } from "../wire/index.ts";
 import { flowProperties, flows, flowsSkipped } from "./flows.ts";
-import { knownDifferences } from "./known-differences.ts";
+import { apisNotServed, knownDifferences } from "./known-differences.ts";
 import { findingLines, runFlow } from "./run-flow.ts";
 
 test.skipIf(missingShared)("every recorded flow is replayed, or skipped by name", () => {
@@ -12,9 +14,21 @@ test.skipIf(missingShared)("every recorded flow is replayed, or skipped by name"
   expect([...flows.map((flow) => flow.name), ...Object.keys(flowsSkipped)].sort()).toEqual(recorded.sort());
 });
 
+const apisSkipped: ReadonlySet<number> = new Set(Object.values(apisNotServed).flat());
+
+test("what Apache Kafka offers is served, but for what is named", async () => {
+  await using broker = await startBroker({ storage: "memory", port: 0 });
+  const connection = await WireConnection.open(broker.port);
+  const { apiKeys } = await connection.ask(ApiKey.ApiVersions, 0, {});
+  connection.destroy();
+  const served = new Set(apiKeys.map((each) => each.apiKey));
+  const missing = apiVersionsOffered({ listener: "broker" }).filter((each) => !served.has(each.apiKey));
+  expect(missing.map((each) => each.apiKey)).toEqual([...apisSkipped].sort((a, b) => a - b));
+});
+
 test.skipIf(missingShared).each(flows)("$name", async (flow) => {
   await using broker = await startBroker({ storage: "memory", port: 0, properties: flowProperties });
-  const report = await runFlow(flow, { client: broker.port });
+  const report = await runFlow(flow, { client: broker.port, apisSkipped });
   const known = knownDifferences.filter((each) => each.flow === flow.name);
   const lines = findingLines(report);
   const isKnown = (line: string): boolean => known.some(({ where }) => where.test(line));
