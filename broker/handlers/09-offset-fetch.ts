@@ -88,7 +88,9 @@ async function fetchGroup(
 }
 
 interface Resolved {
-  readonly asked: { readonly name: string; readonly partitionIndexes: readonly number[] }[] | null;
+  readonly asked:
+    | { readonly name: string; readonly topicId: Uuid; readonly partitionIndexes: readonly number[] }[]
+    | null;
   readonly refusals: NonNullable<OffsetFetchResponseGroupInit["topics"]>[number][];
 }
 
@@ -104,7 +106,7 @@ function resolve(parts: GroupHandlerParts, context: Context, group: AskedGroup, 
     const name = isById ? parts.metadata.image.topics.byId.get(topic.topicId)?.name : topic.name;
     if (name === undefined) refuse(topic, ErrorCode.UNKNOWN_TOPIC_ID);
     else if (!mayDescribe(parts, context, name)) refuse(topic, ErrorCode.TOPIC_AUTHORIZATION_FAILED);
-    else asked.push({ name, partitionIndexes: topic.partitionIndexes });
+    else asked.push({ name, topicId: topic.topicId, partitionIndexes: topic.partitionIndexes });
   }
   return { asked, refusals };
 }

@@ -13,7 +13,6 @@ export function createDescribeGroupsHandler(parts: GroupHandlerParts): Handler<t
     const described = await groups.each<DescribedGroup>(request.groups, (groupId, done) => {
       if (!mayOnGroup(parts, context, AclOperation.Describe, groupId))
         return done(failed(groupId, ErrorCode.GROUP_AUTHORIZATION_FAILED));
-      if (groupId === "") return done(failed(groupId, ErrorCode.INVALID_GROUP_ID));
       groups.read(
         groupId,
         "DescribeGroups",

@@ -9,25 +9,21 @@ export function createOffsetDeleteHandler(parts: GroupHandlerParts): Handler<typ
     const { groupId } = request;
     const refused = (errorCode: number): OffsetDeleteResponseInit => ({ errorCode, throttleTimeMs: 0, topics: [] });
     if (!mayOnGroup(parts, context, AclOperation.Delete, groupId)) return refused(ErrorCode.GROUP_AUTHORIZATION_FAILED);
-    const topicError = (name: string): number => {
-      if (!parts.authorizer.authorize(context, AclOperation.Read, ResourceType.Topic, name))
-        return ErrorCode.TOPIC_AUTHORIZATION_FAILED;
-      return parts.metadata.image.topics.get(name) === undefined
-        ? ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
-        : ErrorCode.NONE;
-    };
-    const asked = request.topics.map(({ name, partitions }) => ({
-      name,
-      partitionIndexes: partitions.map(({ partitionIndex }) => partitionIndex),
-      errorCode: topicError(name),
-    }));
-    const topics = asked.filter(({ errorCode }) => errorCode === ErrorCode.NONE);
-    const refusals = asked
-      .filter(({ errorCode }) => errorCode !== ErrorCode.NONE)
-      .map(({ name, partitionIndexes, errorCode }) => ({
-        name,
-        partitions: partitionIndexes.map((partitionIndex) => ({ partitionIndex, errorCode })),
-      }));
+    const topics: { name: string; partitionIndexes: number[] }[] = [];
+    const refusals: OffsetDeleteResponseInit["topics"][number][] = [];
+    for (const { name, partitions } of request.topics) {
+      const mayRead = parts.authorizer.authorize(context, AclOperation.Read, ResourceType.Topic, name);
+      const partitionCount = parts.metadata.image.topics.get(name)?.partitions.length ?? 0;
+      const known: number[] = [];
+      const refused: { partitionIndex: number; errorCode: number }[] = [];
+      for (const { partitionIndex } of partitions) {
+        if (!mayRead) refused.push({ partitionIndex, errorCode: ErrorCode.TOPIC_AUTHORIZATION_FAILED });
+        else if (partitionIndex >= 0 && partitionIndex < partitionCount) known.push(partitionIndex);
+        else refused.push({ partitionIndex, errorCode: ErrorCode.UNKNOWN_TOPIC_OR_PARTITION });
+      }
+      if (known.length > 0) topics.push({ name, partitionIndexes: known });
+      if (refused.length > 0) refusals.push({ name, partitions: refused });
+    }
     parts.coordinators.groups.write(
       groupId,
       "OffsetDelete",
@@ -35,9 +31,19 @@ export function createOffsetDeleteHandler(parts: GroupHandlerParts): Handler<typ
       ({ errorCode, answer }) => {
         if (answer === undefined || answer.errorCode !== ErrorCode.NONE)
           return context.answer(refused(answer?.errorCode ?? errorCode));
-        context.answer({ errorCode: ErrorCode.NONE, throttleTimeMs: 0, topics: [...answer.topics, ...refusals] });
+        context.answer({ errorCode: ErrorCode.NONE, throttleTimeMs: 0, topics: merged(answer.topics, refusals) });
       },
     );
     return answerLater;
   };
+}
+
+type Topics = OffsetDeleteResponseInit["topics"];
+
+/** One entry a topic, also where some of its partitions were answered by the group and some were not asked of it. */
+function merged(answered: Topics, refusals: Topics): Topics {
+  const byName = new Map(answered.map((topic) => [topic.name, topic]));
+  for (const { name, partitions } of refusals)
+    byName.set(name, { name, partitions: [...(byName.get(name)?.partitions ?? []), ...partitions] });
+  return [...byName.values()];
 }

@@ -13,6 +13,8 @@ import { createDescribeGroupsHandler } from "./15-describe-groups.ts";
 import { createListGroupsHandler } from "./16-list-groups.ts";
 import { createDeleteGroupsHandler } from "./42-delete-groups.ts";
 import { createOffsetDeleteHandler } from "./47-offset-delete.ts";
+import { createConsumerGroupHeartbeatHandler } from "./68-consumer-group-heartbeat.ts";
+import { createConsumerGroupDescribeHandler } from "./69-consumer-group-describe.ts";
 import type { HandlerTable } from "./handler-table.ts";
 
 export function registerCoordinatorHandlers(table: HandlerTable, parts: BrokerParts): void {
@@ -29,4 +31,6 @@ export function registerCoordinatorHandlers(table: HandlerTable, parts: BrokerPa
   table.add(ApiKey.ListGroups, createListGroupsHandler(groupParts));
   table.add(ApiKey.DeleteGroups, createDeleteGroupsHandler(groupParts));
   table.add(ApiKey.OffsetDelete, createOffsetDeleteHandler(groupParts));
+  table.add(ApiKey.ConsumerGroupHeartbeat, createConsumerGroupHeartbeatHandler(groupParts));
+  table.add(ApiKey.ConsumerGroupDescribe, createConsumerGroupDescribeHandler(groupParts));
 }

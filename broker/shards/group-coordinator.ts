@@ -1,4 +1,5 @@
 // The coordinator of groups on this broker: shards over `__consumer_offsets`, their settings and their view of topics.
+import type { MetadataDelta } from "@blumfeld/core/controller";
 import {
   type Decision,
   type GroupClient,
@@ -35,6 +36,27 @@ export class GroupCoordinator {
       },
       parts,
     );
+    parts.metadata.onImage((delta) => this.onImage(delta));
+  }
+
+  private onImage(delta: MetadataDelta): void {
+    if (delta.changedTopics.size === 0 && delta.removedTopics.length === 0) return;
+    const removed = new Set(delta.removedTopics.map(({ name }) => name));
+    const changed = new Set(removed);
+    for (const { topic } of delta.changedTopics.values()) changed.add(topic.name);
+    for (const shard of this.host.shards()) {
+      shard.read(
+        "topics changed",
+        (groups) => groups.onTopicsChanged(changed),
+        () => {},
+      );
+      if (removed.size === 0) continue;
+      shard.write(
+        "topics deleted",
+        (groups) => groups.offsets.deleteTopics(removed),
+        () => {},
+      );
+    }
   }
 
   /** `done` hears the answer when all that it speaks of is committed, or an error as groups' clients know it. */

@@ -2,6 +2,7 @@
 import { type DescribeGroupsResponseInit, ErrorCode, type ListGroupsResponseInit } from "../../protocol/index.ts";
 import { ClassicGroup } from "./classic/classic-group.ts";
 import { noAssignment } from "./classic/classic-member.ts";
+import { type DescribedConsumerGroup, describeConsumerGroup } from "./consumer/consumer-describe.ts";
 import type { GroupDecision, GroupRecord } from "./group.ts";
 import type { GroupContext } from "./group-context.ts";
 import type { GroupOffsets } from "./offsets/group-offsets.ts";
@@ -74,6 +75,10 @@ export class GroupAdministration {
         memberAssignment: isStable ? member.assignment : noAssignment,
       })),
     };
+  }
+
+  describeConsumer(groupId: string): DescribedConsumerGroup {
+    return describeConsumerGroup(this.context, groupId);
   }
 
   deleteGroup(groupId: string): GroupDecision<number> {

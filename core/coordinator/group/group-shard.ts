@@ -1,6 +1,8 @@
 // The coordinator of groups: one shard for one partition of `__consumer_offsets`. Hands requests, records and timers to the manager of the group's
 // type. Decides only; see ../runtime for how what it decides comes to be.
 import {
+  type ConsumerGroupHeartbeatRequest,
+  type ConsumerGroupHeartbeatResponseInit,
   ErrorCode,
   groupCoordinatorRecords,
   type HeartbeatRequest,
@@ -16,6 +18,9 @@ import { ClassicLoader } from "./classic/classic-loader.ts";
 import { type JoinAnswer, noAssignment, type SyncAnswer } from "./classic/classic-member.ts";
 import { ClassicRebalance, nothing } from "./classic/classic-rebalance.ts";
 import { ClassicRequests } from "./classic/classic-requests.ts";
+import { ConsumerGroup } from "./consumer/consumer-group.ts";
+import { ConsumerHeartbeat } from "./consumer/consumer-heartbeat.ts";
+import { ConsumerLoader } from "./consumer/consumer-loader.ts";
 import type { Group, GroupClient, GroupDecision, GroupRecord } from "./group.ts";
 import { GroupAdministration } from "./group-administration.ts";
 import type { GroupContext, GroupShardPorts } from "./group-context.ts";
@@ -29,6 +34,8 @@ export class GroupShard implements Shard<GroupRecord, GroupTimer> {
   private readonly classicJoin: ClassicJoin;
   private readonly classic: ClassicRequests;
   private readonly classicLoader: ClassicLoader;
+  private readonly consumer: ConsumerHeartbeat;
+  private readonly consumerLoader: ConsumerLoader;
   readonly store: OffsetStore;
   readonly offsets: GroupOffsets;
   readonly administration: GroupAdministration;
@@ -41,6 +48,8 @@ export class GroupShard implements Shard<GroupRecord, GroupTimer> {
     this.classicJoin = new ClassicJoin(this.context, this.rebalance);
     this.classic = new ClassicRequests(this.rebalance);
     this.classicLoader = new ClassicLoader(this.context);
+    this.consumer = new ConsumerHeartbeat(this.context);
+    this.consumerLoader = new ConsumerLoader(this.context);
     this.offsets = new GroupOffsets(this.context, this.store, this.rebalance);
     this.administration = new GroupAdministration(this.context, this.offsets);
   }
@@ -88,6 +97,26 @@ export class GroupShard implements Shard<GroupRecord, GroupTimer> {
     return { records: [], answer: { errorCode: ErrorCode.NONE, members } };
   }
 
+  consumerGroupHeartbeat(
+    request: ConsumerGroupHeartbeatRequest,
+    client: GroupClient,
+    nowMs: number,
+  ): GroupDecision<ConsumerGroupHeartbeatResponseInit> {
+    return this.consumer.heartbeat(request, client, nowMs);
+  }
+
+  /** The cluster's topics changed: groups that want one of these look at them again with their next heartbeat. */
+  onTopicsChanged(names: ReadonlySet<string>): void {
+    for (const group of this.context.groups.values()) {
+      if (!(group instanceof ConsumerGroup)) continue;
+      for (const name of group.subscribedTopics()) {
+        if (!names.has(name)) continue;
+        group.requestMetadataRefresh();
+        break;
+      }
+    }
+  }
+
   // --- the runtime's side ----------------------------------------------------------------------
 
   encode(record: GroupRecord): EncodedRecord {
@@ -109,7 +138,7 @@ export class GroupShard implements Shard<GroupRecord, GroupTimer> {
       case "GroupMetadata":
         return this.classicLoader.replay(record.key.group, record.value);
       default:
-        return;
+        this.consumerLoader.replay(record);
     }
   }
 
@@ -125,6 +154,7 @@ export class GroupShard implements Shard<GroupRecord, GroupTimer> {
   onLoaded(nowMs: number): void {
     for (const group of this.context.groups.values()) {
       if (group instanceof ClassicGroup) this.rebalance.onLoaded(group, nowMs);
+      else if (group instanceof ConsumerGroup) this.consumer.onLoaded(group);
     }
     this.scheduleExpiry();
   }
@@ -148,6 +178,14 @@ export class GroupShard implements Shard<GroupRecord, GroupTimer> {
       case "offset-expiry":
         this.scheduleExpiry();
         return this.administration.expire(nowMs);
+      case "consumer-session":
+        return this.consumer.onSessionTimeout(timer.groupId, timer.memberId);
+      case "consumer-revocation":
+        return this.consumer.onRevocationTimeout(timer.groupId, timer.memberId, timer.memberEpoch);
+      case "consumer-regex": {
+        const group = this.group(timer.groupId);
+        return group instanceof ConsumerGroup ? this.consumer.regexes.resolve(group, nowMs) : nothing;
+      }
       default:
         return nothing;
     }

@@ -41,9 +41,9 @@ export interface Group {
   stateName(): string;
   readonly isEmpty: boolean;
   isSubscribedTo(topic: string): boolean;
-  /** 0 where the commit may be made. `partitionOf` tells which partitions the answer counts for. */
+  /** 0 where the commit may be made. */
   offsetCommitError(committer: OffsetCommitter): number;
-  /** As `offsetCommitError` when it depends on the partition: KIP-1251's assignment epochs. 0 where it may. */
+  /** The same where it depends on the partition: KIP-1251's assignment epochs. */
   offsetCommitErrorOf?(committer: OffsetCommitter, topicId: Uuid, partition: number): number;
   offsetFetchError(memberId: string | null, memberEpoch: number): number;
   offsetDeleteError(): number;

@@ -2,6 +2,9 @@
 export { ClassicGroup } from "./classic/classic-group.ts";
 export type { JoinAnswer, SyncAnswer } from "./classic/classic-member.ts";
 export { memberErrorOfAppend } from "./classic/classic-rebalance.ts";
+export { type DescribedConsumerGroup, failedConsumerGroup } from "./consumer/consumer-describe.ts";
+export { ConsumerGroup } from "./consumer/consumer-group.ts";
+export { consumerAssignors } from "./consumer/consumer-target.ts";
 export * from "./group.ts";
 export * from "./group-administration.ts";
 export * from "./group-config.ts";

@@ -43,7 +43,9 @@ export interface OffsetFetchAsk {
   readonly memberId: string | null;
   readonly memberEpoch: number;
   /** Null: all that the group has. */
-  readonly topics: readonly { readonly name: string; readonly partitionIndexes: readonly number[] }[] | null;
+  readonly topics:
+    | readonly { readonly name: string; readonly topicId?: Uuid; readonly partitionIndexes: readonly number[] }[]
+    | null;
   readonly isStableRequired: boolean;
 }
 export interface PartitionFetched {
@@ -91,7 +93,7 @@ export class GroupOffsets {
   commit(ask: OffsetCommitAsk, nowMs: number): GroupDecision<OffsetCommitAnswer> {
     const { committer, groupId } = ask;
     const group = this.context.groups.get(groupId);
-    const errorCode = this.commitError(group, committer);
+    const errorCode = this.commitError(group, ask);
     if (errorCode !== ErrorCode.NONE) return { records: [], answer: { errorCode } };
     if (group instanceof ClassicGroup && (group.state === "Stable" || group.state === "PreparingRebalance")) {
       // A consumer that commits is alive, even where its heartbeats are late.
@@ -103,7 +105,7 @@ export class GroupOffsets {
     const topics = ask.topics.map((topic) => {
       const topicId = topic.topicId ?? uuidZero;
       const partitions = topic.partitions.map((partition) => {
-        const refused = this.partitionError(group, committer, topicId, partition);
+        const refused = this.isTooLong(partition) ? ErrorCode.OFFSET_METADATA_TOO_LARGE : ErrorCode.NONE;
         if (refused === ErrorCode.NONE)
           records.push(
             offsetCommitRecord(groupId, topic.name, partition.partitionIndex, {
@@ -122,7 +124,8 @@ export class GroupOffsets {
     return { records, answer: { errorCode: ErrorCode.NONE, topics } };
   }
 
-  private commitError(group: Group | undefined, committer: OffsetCommitter): number {
+  private commitError(group: Group | undefined, ask: OffsetCommitAsk): number {
+    const { committer } = ask;
     const { isTransactional, apiVersion, generationOrEpoch } = committer;
     if (group === undefined) {
       // A commit without a generation makes the group: it only keeps offsets.
@@ -131,21 +134,27 @@ export class GroupOffsets {
         ? ErrorCode.GROUP_ID_NOT_FOUND
         : ErrorCode.ILLEGAL_GENERATION;
     }
-    const error = group.offsetCommitError(committer);
+    const error = group.offsetCommitError(committer) || this.firstPartitionError(group, ask);
     if (error !== ErrorCode.STALE_MEMBER_EPOCH) return error;
     if (isTransactional) return ErrorCode.ILLEGAL_GENERATION;
     return apiVersion >= consumerProtocolCommitFrom ? error : ErrorCode.UNSUPPORTED_VERSION;
   }
 
-  private partitionError(
-    group: Group | undefined,
-    committer: OffsetCommitter,
-    topicId: Uuid,
-    partition: OffsetToCommit,
-  ): number {
-    if ((partition.committedMetadata?.length ?? 0) > this.context.config.offsetMetadataLengthMax)
-      return ErrorCode.OFFSET_METADATA_TOO_LARGE;
-    return group?.offsetCommitErrorOf?.(committer, topicId, partition.partitionIndex) ?? ErrorCode.NONE;
+  /** A commit is refused as a whole when it may not be made for one of its partitions. */
+  private firstPartitionError(group: Group, { committer, topics }: OffsetCommitAsk): number {
+    if (group.offsetCommitErrorOf === undefined) return ErrorCode.NONE;
+    for (const { name, topicId, partitions } of topics) {
+      const id = topicId === undefined || topicId === uuidZero ? this.context.topics.byName(name)?.id : topicId;
+      for (const { partitionIndex } of partitions) {
+        const error = group.offsetCommitErrorOf(committer, id ?? uuidZero, partitionIndex);
+        if (error !== ErrorCode.NONE) return error;
+      }
+    }
+    return ErrorCode.NONE;
+  }
+
+  private isTooLong({ committedMetadata }: OffsetToCommit): boolean {
+    return (committedMetadata?.length ?? 0) > this.context.config.offsetMetadataLengthMax;
   }
 
   fetch(ask: OffsetFetchAsk): OffsetFetchAnswer {
@@ -170,9 +179,10 @@ export class GroupOffsets {
     }
     return {
       errorCode: ErrorCode.NONE,
-      topics: topics.map(({ name, partitionIndexes }) => {
+      topics: topics.map(({ name, topicId, partitionIndexes }) => {
         const stored = offsets?.get(name);
-        return { name, partitions: partitionIndexes.map((index) => one(name, index, stored?.get(index))) };
+        const partitions = partitionIndexes.map((index) => one(name, index, ofTopic(stored?.get(index), topicId)));
+        return { name, partitions };
       }),
     };
   }
@@ -196,6 +206,21 @@ export class GroupOffsets {
       return { name, partitions };
     });
     return { records, answer: { errorCode: ErrorCode.NONE, topics } };
+  }
+
+  /** The topics are gone: what was committed for them goes too, whoever committed it. */
+  deleteTopics(names: ReadonlySet<string>): GroupDecision<void> {
+    const records: GroupRecord[] = [];
+    for (const groupId of this.context.groups.keys()) {
+      for (const [topic, partitions] of this.store.ofGroup(groupId) ?? []) {
+        if (!names.has(topic)) continue;
+        for (const partition of partitions.keys()) records.push(offsetCommitTombstone(groupId, topic, partition));
+      }
+      for (const { topic, partition } of this.store.pendingOfGroup(groupId))
+        if (names.has(topic) && this.store.get(groupId, topic, partition) === undefined)
+          records.push(offsetCommitTombstone(groupId, topic, partition));
+    }
+    return { records, answer: undefined };
   }
 
   /** Tombstones for all that the group committed or has pending. */
@@ -236,6 +261,12 @@ export class GroupOffsets {
     if (stored.expireTimestampMs >= 0) return nowMs >= stored.expireTimestampMs;
     return nowMs - sinceMs >= this.context.config.offsetsRetentionMs;
   }
+}
+
+/** An offset of an earlier topic of the same name is none of this one's. */
+function ofTopic(stored: StoredOffset | undefined, topicId: Uuid | undefined): StoredOffset | undefined {
+  if (stored === undefined || topicId === undefined || topicId === uuidZero) return stored;
+  return stored.topicId === uuidZero || stored.topicId === topicId ? stored : undefined;
 }
 
 function fetched(partitionIndex: number, stored: StoredOffset | undefined, errorCode: number): PartitionFetched {
