@@ -130,7 +130,9 @@ final class DumpChecks {
 
     private void metadataShell() throws Exception {
         List<Path> logs = files(List.of(root.resolve(METADATA)), ".log");
-        Tools.run("org.apache.kafka.shell.MetadataShell", "--snapshot", logs.get(0).toString(), "ls", "/image/topics/byName").ok().has("tools-filled");
+        // The shell answers a command while it still loads the log, so that one answer may come too early.
+        String[] command = {"--snapshot", logs.get(0).toString(), "ls", "/image/topics/byName"};
+        Checks.until("tools-filled among the topics", 15_000, () -> Tools.run("org.apache.kafka.shell.MetadataShell", command).ok().out().contains("tools-filled"));
     }
 
     private void consumerOffsets(List<Path> partitions) throws Exception {
