@@ -55,6 +55,7 @@ const identityFields = [
   "groupId",
   "transactionalId",
   "apiKey",
+  "memberId",
   "nodeId",
   "brokerId",
   "partitionIndex",

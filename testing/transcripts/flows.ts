@@ -17,6 +17,10 @@ export interface Flow {
   readonly steps?: Readonly<Record<number, (client: SetupClient) => Promise<void>>>;
   /** Names of the flow's own; what else the recorded cluster held is left out of listings. */
   readonly names?: readonly string[];
+  /** Groups whose coordinator is there before the first line. */
+  readonly groups?: readonly string[];
+  /** As slow as it was recorded. */
+  readonly isPaced?: boolean;
   /** A topic id that no recorded answer names, by the client id of the request that carries it. */
   readonly topicOfClient?: Readonly<Record<string, string>>;
 }
@@ -56,16 +60,36 @@ export const flows: readonly Flow[] = [
     ],
     topicOfClient: { "raw: no key for compaction": "err-c" },
   },
+  { name: "group-range", topics: [{ name: "g-range", partitionCount: 4, recordCount: 8 }], groups: ["g-range"] },
+  {
+    name: "group-cooperative",
+    topics: [{ name: "g-coop", partitionCount: 4, recordCount: 8 }],
+    groups: ["g-coop"],
+    isPaced: true,
+  },
+  { name: "group-static", topics: [{ name: "g-static", partitionCount: 2, recordCount: 4 }], groups: ["g-static"] },
+  {
+    name: "admin-groups",
+    topics: [{ name: "ad-grp", partitionCount: 2, recordCount: 4 }],
+    groups: ["ad-group"],
+    names: ["ad-group"],
+  },
+  {
+    name: "group-consumer",
+    topics: [{ name: "g-848", partitionCount: 4, recordCount: 8 }],
+    groups: ["g-848"],
+    isPaced: true,
+  },
+  {
+    name: "group-consumer-regex",
+    topics: [{ name: "rx-a", partitionCount: 1, recordCount: 2 }],
+    groups: ["g-rx"],
+    isPaced: true,
+  },
 ];
 
 /** Recorded flows that are not replayed so far, and what they wait for. */
 export const flowsSkipped: Readonly<Record<string, string>> = {
-  "group-range": "classic groups",
-  "group-cooperative": "classic groups",
-  "group-static": "classic groups",
-  "admin-groups": "classic groups",
-  "group-consumer": "consumer groups (KIP-848)",
-  "group-consumer-regex": "consumer groups (KIP-848)",
   transactions: "transactions",
   "transactions-fenced": "transactions",
   "errors-groups-tx": "groups and transactions",
@@ -100,6 +124,7 @@ const listings: Readonly<Record<string, readonly [path: readonly string[], name:
   Metadata: [["topics"], "name"],
   DescribeLogDirs: [["results", "topics"], "name"],
   ListConfigResources: [["configResources"], "resourceName"],
+  ListGroups: [["groups"], "groupId"],
   ListTransactions: [["transactionStates"], "transactionalId"],
 };
 
@@ -165,8 +190,17 @@ export function topicIdOfClient(lines: readonly Line[], client: string): string 
     if (line.dir !== "req" || (line as FrameLine).client !== client) continue;
     const head = decodeRequestHead(Buffer.from((line as FrameLine).hex, "hex").subarray(4));
     if ("unsupported" in head) continue;
-    const request = head.api.decodeRequest(head.reader, head.version) as { topicData?: { topicId: string }[] };
-    return request.topicData?.[0]?.topicId ?? null;
+    return topicIdIn(head.api.decodeRequest(head.reader, head.version));
+  }
+  return null;
+}
+
+function topicIdIn(value: unknown): string | null {
+  if (isStruct(value) && typeof value.topicId === "string") return value.topicId;
+  const parts = Array.isArray(value) ? value : isStruct(value) ? Object.values(value) : [];
+  for (const each of parts) {
+    const found = topicIdIn(each);
+    if (found !== null) return found;
   }
   return null;
 }

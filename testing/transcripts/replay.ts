@@ -28,6 +28,8 @@ export interface ReplayOptions {
   /** Takes out of an answer what the recorded cluster had and this one need not have. */
   readonly scope?: (api: string, answer: Record<string, unknown>) => void;
   readonly answerMsMax?: number;
+  /** As slow as it was recorded: where the broker's own intervals show. */
+  readonly isPaced?: boolean;
   /** APIs that the broker under test does not serve: their requests are not sent. */
   readonly apisSkipped?: ReadonlySet<number>;
 }
@@ -47,8 +49,13 @@ export interface ReplayReport {
 
 const answerMsMaxDefault = 15_000;
 
-/** COORDINATOR_LOAD_IN_PROGRESS: the recorded broker had not got its first producer ids yet, and its client asked again. */
-const retriedCodes: ReadonlySet<number> = new Set([14]);
+/** Answers that passed by themselves: the recorded broker was not ready yet (14, 15), or ended a transaction first (51); its client asked again. */
+const retriedCodes: ReadonlySet<unknown> = new Set([14, 15, 51]);
+
+function isRetried(answer: Record<string, unknown>): boolean {
+  const found = answer.coordinators as { errorCode: number }[] | undefined;
+  return retriedCodes.has(answer.errorCode) || found?.some((each) => retriedCodes.has(each.errorCode)) === true;
+}
 
 interface Open {
   readonly connection: WireConnection;
@@ -75,7 +82,9 @@ class Replay {
 
   async run(): Promise<void> {
     try {
+      const began = performance.now() - (this.options.lines[0]?.t ?? 0);
       for (const line of this.options.lines) {
+        if (this.options.isPaced && line.dir === "req") await pauseUntil(began + line.t);
         if (line.dir === "open") await this.open(line.via, line.conn);
         const open = this.connections.get(line.conn) ?? null;
         if (open === null) continue;
@@ -170,7 +179,7 @@ class Replay {
       this.findings.push({ request: label, path: "", recorded: "readable", ours: String(error) });
       return;
     }
-    if (retriedCodes.has(recorded.errorCode as number)) return;
+    if (isRetried(recorded)) return;
     this.options.scope?.(line.api, recorded);
     this.options.scope?.(line.api, ours);
     const comparison = new Comparison(line.api, this.values);
@@ -191,6 +200,11 @@ class Replay {
       this.findings.push({ request: label, path: "", recorded: "the connection is closed", ours });
     }
   }
+}
+
+async function pauseUntil(ms: number): Promise<void> {
+  const left = ms - performance.now();
+  if (left > 0) await new Promise((wake) => setTimeout(wake, left));
 }
 
 export async function replay(options: ReplayOptions): Promise<ReplayReport> {

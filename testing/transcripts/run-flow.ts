@@ -29,6 +29,7 @@ export async function runFlow(flow: Flow, target: FlowTarget): Promise<ReplayRep
       const recorded = recordedIds.get(name);
       if (recorded !== undefined) values.bind("topic", recorded, id);
     }
+    for (const groupId of flow.groups ?? []) await client.awaitGroupCoordinator(groupId);
     await flow.steps?.[0]?.(client);
     const before = Object.fromEntries(
       Object.entries(flow.steps ?? {}).map(([correlationId, step]) => [correlationId, () => step(client)]),
@@ -38,7 +39,9 @@ export async function runFlow(flow: Flow, target: FlowTarget): Promise<ReplayRep
       ...(target.controller === undefined ? {} : { CONTROLLER: target.controller }),
     };
     const { apisSkipped } = target;
-    return await replay({ lines, values, before, apisSkipped, scope: scopeOf(flow, apisSkipped), target: { ports } });
+    const { isPaced } = flow;
+    const scope = scopeOf(flow, apisSkipped);
+    return await replay({ lines, values, before, apisSkipped, isPaced, scope, target: { ports } });
   } finally {
     client.close();
   }

@@ -69,6 +69,17 @@ export class SetupClient {
     });
   }
 
+  /** The coordinator of a group is there and has loaded its shard. */
+  async awaitGroupCoordinator(groupId: string): Promise<void> {
+    const find = { key: "", keyType: 0, coordinatorKeys: [groupId] };
+    await settled("the group coordinator", async () => {
+      const found = await this.connection.ask(ApiKey.FindCoordinator, 6, find);
+      if (found.coordinators[0]!.errorCode !== ErrorCode.NONE) return found.coordinators[0]!.errorCode;
+      const groups = [{ groupId, memberId: null, memberEpoch: -1, topics: [] }];
+      return (await this.connection.ask(ApiKey.OffsetFetch, 9, { groups })).groups[0]!.errorCode;
+    });
+  }
+
   /** Returns its id once the broker leads all partitions. */
   async createTopic(
     name: string,

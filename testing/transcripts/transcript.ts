@@ -3,6 +3,8 @@ import { readFileSync } from "node:fs";
 import { sharedPath } from "../shared.ts";
 
 export interface FrameLine {
+  /** Milliseconds since the recording began. */
+  readonly t: number;
   readonly via: string;
   readonly conn: number;
   readonly dir: "req" | "resp";
@@ -17,6 +19,7 @@ export interface FrameLine {
 }
 
 export interface ConnectionLine {
+  readonly t: number;
   readonly via: string;
   readonly conn: number;
   readonly dir: "open" | "client-closed" | "server-closed" | "refused";
