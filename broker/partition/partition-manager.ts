@@ -18,6 +18,12 @@ export interface PartitionObserver {
   onHighWatermark(partition: Partition): void;
 }
 
+/**
+ * Opening the logs of a large change may hold the loop for about this long a turn; the rest waits for the next turns, and requests for those
+ * partitions are told to try again, as by a broker of Apache Kafka that has not caught up with the metadata.
+ */
+export const openingMsMax = 25;
+
 export interface PartitionManagerParts {
   readonly nodeId: number;
   readonly logManager: LogManager;
@@ -33,6 +39,10 @@ export class PartitionManager implements PartitionHost {
   private readonly byTopic = new Map<string, (Partition | undefined)[]>();
   private readonly byTopicId = new Map<Uuid, (Partition | undefined)[]>();
   private readonly observers = new Map<string, PartitionObserver[]>();
+  /** Partitions whose logs are not open yet, in the order of the metadata; each is looked up anew when its turn comes. */
+  private unopened: { topicId: Uuid; index: number }[] = [];
+  private image: MetadataImage | null = null;
+  private isClosed = false;
 
   constructor(parts: PartitionManagerParts) {
     this.parts = parts;
@@ -84,15 +94,37 @@ export class PartitionManager implements PartitionHost {
   // --- metadata --------------------------------------------------------------------------------
 
   onImage(delta: MetadataDelta, image: MetadataImage): void {
+    this.image = image;
     if (delta.isWhole) {
       this.applyWhole(image);
       return;
     }
     for (const topic of delta.removedTopics) this.removeTopic(topic.name, topic.id);
+    const wasQueued = this.unopened.length > 0;
+    const untilMs = this.parts.clock.monotonicMs() + openingMsMax;
     for (const change of delta.changedTopics.values()) {
-      for (const index of change.partitions) this.applyPartition(change.topic, index);
+      for (const index of change.partitions) {
+        if (!wasQueued && this.parts.clock.monotonicMs() < untilMs) this.applyPartition(change.topic, index);
+        else this.unopened.push({ topicId: change.topic.id, index });
+      }
     }
+    if (!wasQueued && this.unopened.length > 0) this.parts.timers.after(0, this.openMore);
   }
+
+  private readonly openMore = (): void => {
+    const untilMs = this.parts.clock.monotonicMs() + openingMsMax;
+    let opened = 0;
+    for (; opened < this.unopened.length && !this.isClosed; opened++) {
+      if (this.parts.clock.monotonicMs() >= untilMs) break;
+      const { topicId, index } = this.unopened[opened]!;
+      // Gone when the topic was deleted meanwhile.
+      const topic = this.image?.topics.byId.get(topicId);
+      if (topic !== undefined) this.applyPartition(topic, index);
+    }
+    if (this.isClosed) return;
+    this.unopened.splice(0, opened);
+    if (this.unopened.length > 0) this.parts.timers.after(0, this.openMore);
+  };
 
   /** At start: everything that the image has for this broker. */
   loadImage(image: MetadataImage): void {
@@ -181,6 +213,7 @@ export class PartitionManager implements PartitionHost {
 
   /** Before the logs are closed: everything appended is written, everybody who waits is told. */
   async close(): Promise<void> {
+    this.isClosed = true;
     await this.writeTurn.drain();
     for (const partition of this.all()) {
       const wasLeader = partition.isLeader;
