@@ -68,7 +68,7 @@ function find(
       topic = shareGroupStateTopic;
       break;
     default:
-      return failed(key, ErrorCode.INVALID_REQUEST);
+      return failed(key, ErrorCode.INVALID_REQUEST, errorOf(ErrorCode.INVALID_REQUEST).message);
   }
   const { image } = metadata;
   const internal = image.topics.get(topic);

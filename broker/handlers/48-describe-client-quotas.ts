@@ -28,7 +28,7 @@ export function createDescribeClientQuotasHandler(
         entity: [...entity].map(([entityType, entityName]) => ({ entityType, entityName })),
         values: [...values].map(([key, value]) => ({ key, value })),
       }));
-    return { throttleTimeMs: 0, errorCode: ErrorCode.NONE, errorMessage: null, entries };
+    return { throttleTimeMs: 0, errorCode: ErrorCode.NONE, errorMessage: "", entries };
   };
 }
 
