@@ -4,6 +4,8 @@ import type { ConsumerMigrationPolicy, GroupConfig } from "@blumfeld/core/coordi
 import type { CoordinatorParts } from "./coordinators.ts";
 
 const minuteMs = 60_000;
+/** The level of the feature group.version that has consumer groups. */
+const consumerGroupVersion = 1;
 
 export function groupConfigFrom(parts: Pick<CoordinatorParts, "cluster" | "metadata">): GroupConfig {
   const { settings } = parts.cluster;
@@ -39,7 +41,8 @@ export function groupConfigFrom(parts: Pick<CoordinatorParts, "cluster" | "metad
       return settings.get("group.consumer.migration.policy").toLowerCase() as ConsumerMigrationPolicy;
     },
     get isConsumerProtocolEnabled() {
-      return settings.get("group.coordinator.rebalance.protocols").includes("consumer");
+      const isOffered = settings.get("group.coordinator.rebalance.protocols").includes("consumer");
+      return isOffered && parts.metadata.image.features.level("group.version") >= consumerGroupVersion;
     },
     consumerGroup(groupId) {
       const bounded = (name: string, own: number | null, min: number, max: number): number =>

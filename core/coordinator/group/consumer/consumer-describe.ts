@@ -3,7 +3,7 @@ import { type ConsumerGroupDescribeResponseInit, ErrorCode } from "../../../prot
 import type { GroupContext } from "../group-context.ts";
 import { ConsumerGroup } from "./consumer-group.ts";
 import { topicPartitionsOf } from "./consumer-heartbeat.ts";
-import type { ConsumerMember, Target } from "./consumer-member.ts";
+import type { Assigned, ConsumerMember, Target } from "./consumer-member.ts";
 import { assignorOf } from "./consumer-target.ts";
 
 export type DescribedConsumerGroup = ConsumerGroupDescribeResponseInit["groups"][number];
@@ -39,7 +39,7 @@ export function describeConsumerGroup(context: GroupContext, groupId: string): D
     clientHost: member.clientHost,
     subscribedTopicNames: [...member.subscribedTopicNames],
     subscribedTopicRegex: member.subscribedTopicRegex,
-    assignment: named(topicPartitionsOf(member.assigned)),
+    assignment: named(topicPartitionsOf(held(member))),
     targetAssignment: named(
       [...group.targetOf(member.memberId)].map(([topicId, partitions]) => ({ topicId, partitions })),
     ),
@@ -52,8 +52,18 @@ export function describeConsumerGroup(context: GroupContext, groupId: string): D
     groupEpoch: group.groupEpoch,
     assignmentEpoch: group.assignmentEpoch,
     assignorName: assignorOf(context, group, group.members.values()),
-    members: [...group.members.values()].map(describeMember),
+    // No order is promised; Kafka's own tests write down this one.
+    members: [...group.members.values()].reverse().map(describeMember),
   };
+}
+
+/** With what it has still to give up: nobody else has that yet. */
+function held({ assigned, pendingRevocation }: ConsumerMember): Assigned {
+  if (pendingRevocation.size === 0) return assigned;
+  const all = new Map(assigned);
+  for (const [topic, partitions] of pendingRevocation)
+    all.set(topic, new Map([...(all.get(topic) ?? []), ...partitions]));
+  return all;
 }
 
 export function failedConsumerGroup(

@@ -16,6 +16,8 @@ import { type Refused, refused } from "./refused.ts";
 export const regexIntervalMsMin = 10_000;
 export const regexIntervalMsMax = 10 * 60_000;
 
+const noTopics: ReadonlySet<string> = new Set();
+
 export class ConsumerRegexes {
   private readonly context: GroupContext;
 
@@ -84,9 +86,7 @@ export class ConsumerRegexes {
     for (const pattern of wanted) {
       const resolved = this.resolveOne(pattern, topics.version, nowMs);
       resolvedNow.set(pattern, resolved.topics);
-      const before = group.regexes.get(pattern);
-      const isSame = before !== undefined && sameSet(before.topics, resolved.topics);
-      hasChanged ||= !isSame;
+      hasChanged ||= !sameSet(group.regexes.get(pattern)?.topics ?? noTopics, resolved.topics);
       records.push(regexRecord(groupId, pattern, resolved));
     }
     for (const pattern of group.regexes.keys())
