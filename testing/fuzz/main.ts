@@ -5,6 +5,17 @@ import { ourCommand, startByCommand } from "../compat/runner/broker.ts";
 import { fuzzParser } from "./parser.ts";
 import { fuzzSocket } from "./socket.ts";
 
+/** What the broker logged at level error: a handler that threw. No input of a peer may do that. */
+function errorLines(log: string): string[] {
+  const lines = new Set<string>();
+  for (const line of log.split("\n")) {
+    if (!line.startsWith('{"level":50')) continue;
+    const { msg, api, err } = JSON.parse(line) as { msg: string; api?: string; err?: { stack?: string } };
+    lines.add(`logged: ${msg} ${api ?? ""} ${err?.stack?.split("\n").slice(0, 3).join(" | ") ?? ""}`);
+  }
+  return [...lines];
+}
+
 /** Above what an idle broker holds: room for topics that random requests make, none for what they only declare. */
 const residentMegabytesMax = 400;
 
@@ -54,7 +65,12 @@ async function main(): Promise<void> {
   }
   if (both || values.socket) {
     const broker = await startByCommand(ourCommand, {
-      properties: { "node.id": 9001, "controller.quorum.voters": "", "log.retention.ms": -1 },
+      properties: {
+        "node.id": 9001,
+        "controller.quorum.voters": "",
+        "controller.quorum.bootstrap.servers": "127.0.0.1:0",
+        "log.retention.ms": -1,
+      },
     });
     try {
       const port = Number(broker.bootstrap.split(":")[1]);
@@ -67,7 +83,8 @@ async function main(): Promise<void> {
         onProgress: progress("sockets", frameCount),
       });
       const figures = `${report.answered} answered, ${report.closed} closed, ${report.parked} parked; ${report.controlRecords} control records whole, slowest control answer ${report.controlSlowestMs.toFixed(0)} ms, RSS ${report.residentMegabytes.toFixed(0)} MB`;
-      clean = tell("sockets", seed, report, figures) && clean;
+      const findings = [...report.findings, ...errorLines(broker.log())];
+      clean = tell("sockets", seed, { frames: report.frames, findings }, figures) && clean;
       if (!clean) process.stdout.write(broker.log().slice(-4000));
     } finally {
       const { killed } = await broker.stop();
