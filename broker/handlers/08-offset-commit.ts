@@ -12,6 +12,9 @@ type AnsweredTopic = OffsetCommitResponseInit["topics"][number];
 
 const topicIdsFrom = 10;
 
+/** A committed offset may be asked to live 140,000 years, so that its end is still a number. */
+const retentionMsMax = 2 ** 52;
+
 export function createOffsetCommitHandler(parts: GroupHandlerParts): Handler<typeof ApiKey.OffsetCommit> {
   return (request, context) => {
     const all = (errorCode: number): OffsetCommitResponseInit => ({
@@ -38,7 +41,7 @@ export function createOffsetCommitHandler(parts: GroupHandlerParts): Handler<typ
       isTransactional: false,
       apiVersion,
     };
-    const retentionMs = Number(request.retentionTimeMs);
+    const retentionMs = Math.max(-retentionMsMax, Math.min(Number(request.retentionTimeMs), retentionMsMax));
     parts.coordinators.groups.write(
       request.groupId,
       "OffsetCommit",
