@@ -271,7 +271,7 @@ export class LogState {
 export function writePlainFile(disk: Disk, path: string, bytes: Buffer): void {
   const file = disk.open(path, "append");
   try {
-    file.write([bytes], 0);
+    if (bytes.length > 0) file.write([bytes], 0);
     if (file.sizeBytes() > bytes.length) file.truncate(bytes.length);
   } finally {
     file.close();

@@ -268,7 +268,10 @@ function settingsRefusal(
   after: ReadonlyMap<string, string>,
 ): Refusal | null {
   const [problem] = settingProblems(context, resource, after);
-  return problem === undefined ? null : refusal(ErrorCode.INVALID_CONFIG, problem.message);
+  if (problem === undefined) return null;
+  // Kafka checks brokers' settings on the broker itself, which calls a bad one a bad request; the controller's own checks name the setting.
+  const isBroker = resource.type === configResourceType.broker;
+  return refusal(isBroker ? ErrorCode.INVALID_REQUEST : ErrorCode.INVALID_CONFIG, problem.message);
 }
 
 function settingProblems(
