@@ -17,7 +17,7 @@ import {
   MalformedCheckpoint,
 } from "./checkpoint-files.ts";
 import type { LogEnvironment } from "./environment.ts";
-import { fileNameOffset, fileSuffix, offsetFileName, partitionFile } from "./file-names.ts";
+import { fileNameOffset, fileSuffix, partitionFile } from "./file-names.ts";
 import { LeaderEpochCache } from "./leader-epoch-cache.ts";
 import type { LogConfig } from "./log-config.ts";
 import { type LogPlace, LogState, writePlainFile } from "./log-state.ts";
@@ -39,10 +39,7 @@ export interface LoadReport {
   readonly cutBytes: number;
 }
 
-/**
- * Makes the partition's folder with its first segment, empty: Kafka's tools read a partition that never got a record. Indexes come with the
- * first entries. Throws DiskError.
- */
+/** Makes the partition's folder. The first segment's file comes with the first append, or by `FirstSegmentFiles`. Throws DiskError. */
 export function createLog(
   environment: LogEnvironment,
   place: LogPlace,
@@ -56,12 +53,9 @@ export function createLog(
     writePlainFile(environment.disk, `${place.folder}/${partitionFile.metadata}`, encodePartitionMetadata(topicId));
     state.topicId = topicId;
   }
-  writePlainFile(environment.disk, `${place.folder}/${offsetFileName(0, fileSuffix.log)}`, nothing);
   state.addSegment(0 as Offset);
   return new PartitionLog(state);
 }
-
-const nothing = Buffer.alloc(0);
 
 /** Opens the folder of a partition. Throws DiskError. */
 export function loadLog(

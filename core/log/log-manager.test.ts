@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { asClient, logWorld, manualTimers, plainBatch, quietLogger } from "../../testing/log/fixtures.ts";
 import { type Disk, DiskError, parseUuid, seededRandom, type Uuid } from "../base/index.ts";
 import type { Offset, TopicPartition } from "../model/index.ts";
+import { firstFileDelayMs } from "./first-segment-files.ts";
 import {
   decodeOffsetCheckpoint,
   type LogConfig,
@@ -231,5 +232,34 @@ describe("from time to time", () => {
     await new Promise((resolve) => setTimeout(resolve, 20));
     expect(log.recoveryPoint).toBe(2);
     await broker.manager.close({ brokerEpoch: 1 });
+  });
+});
+
+describe("a partition without records", () => {
+  const first = "00000000000000000000.log";
+
+  test("gets its empty segment a little later, as Kafka's tools want it", async () => {
+    const broker = await new Broker().start();
+    for (let partition = 0; partition < 3; partition++) broker.log("empty", partition);
+    expect(broker.names("/one/empty-0")).not.toContain(first);
+    broker.nowMs += firstFileDelayMs;
+    broker.timers.advance(firstFileDelayMs);
+    for (let partition = 0; partition < 3; partition++)
+      expect(broker.names(`/one/empty-${partition}`)).toContain(first);
+    broker.append(broker.log("empty", 1), 2);
+    await broker.manager.close({ brokerEpoch: 1 });
+    await broker.start();
+    expect(broker.log("empty", 1).logEndOffset).toBe(2);
+  });
+
+  test("has it at the latest when the node stops, and not when it was deleted", async () => {
+    const broker = await new Broker().start();
+    broker.log("kept");
+    broker.log("gone");
+    broker.manager.delete(partitionOf("gone"));
+    await broker.manager.close({ brokerEpoch: 1 });
+    expect(broker.names("/one/kept-0")).toContain(first);
+    const gone = broker.names("/one").find((name) => name.startsWith("gone-0."))!;
+    expect(broker.names(`/one/${gone}`)).not.toContain(first);
   });
 });

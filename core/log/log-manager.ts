@@ -21,6 +21,7 @@ import {
 import { DelayedRemoval } from "./delayed-removal.ts";
 import { type LogEnvironment, producerIdExpirationMsDefault } from "./environment.ts";
 import { directoryFile, parsePartitionFolder, suffixedFolderName } from "./file-names.ts";
+import { FirstSegmentFiles, firstFileDelayMs, firstFilesMsMax, firstFilesPauseMs } from "./first-segment-files.ts";
 import { IndexCache, indexCacheBytesMaxDefault } from "./index-cache.ts";
 import type { LogConfig } from "./log-config.ts";
 import { LogDirectory, LogDirectoryProblem } from "./log-directory.ts";
@@ -103,6 +104,7 @@ export class LogManager {
   private readonly timerHandles = new Set<TimerHandle>();
   private readonly flushes = new Set<Promise<void>>();
   private isClosed = false;
+  private readonly firstFiles: FirstSegmentFiles;
 
   /** Opens all directories and the logs in them. Rejects with LogDirectoryProblem or DiskError where a directory cannot be used. */
   static async open(options: LogManagerOptions): Promise<LogManager> {
@@ -122,6 +124,7 @@ export class LogManager {
     this.options = options;
     const { disk, clock, random, logger } = options;
     this.removal = new DelayedRemoval(disk, logger);
+    this.firstFiles = new FirstSegmentFiles(disk, (log) => this.log(log.topicPartition) === log);
     this.dirs = options.directories.map((path) => new LogDirectory(disk, logger, path, options.areLocksHeld));
     this.intervals = { ...logIntervalsDefault, ...options.intervals };
     this.environment = {
@@ -168,6 +171,8 @@ export class LogManager {
     const place = { topicPartition: { topic, partition }, directory, folder: `${directory}/${key}` };
     const log = createLog(this.environment, place, this.options.configOf(topic), options.topicId);
     this.byKey.set(key, log);
+    if (this.firstFiles.isEmpty) this.later(firstFileDelayMs, () => this.firstFilesTick());
+    this.firstFiles.add(log);
     return log;
   }
 
@@ -223,6 +228,24 @@ export class LogManager {
     this.forDirectories((directory, logs) => directory.writeHighWatermarks(logs));
   }
 
+  /** A slice of the empty first segments of new partitions. */
+  private firstFilesTick(): void {
+    const { clock } = this.options;
+    const untilMs = clock.monotonicMs() + firstFilesMsMax;
+    this.makeFirstFiles(() => clock.monotonicMs() >= untilMs);
+    if (!this.firstFiles.isEmpty) this.later(firstFilesPauseMs, () => this.firstFilesTick());
+  }
+
+  /** A partition whose file cannot be made says so when it is first appended to. */
+  private makeFirstFiles(isOver: () => boolean): void {
+    try {
+      this.firstFiles.make(isOver);
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error;
+      this.options.logger.warn({ path: error.path, code: error.code }, "an empty segment could not be made");
+    }
+  }
+
   /** Removes what is due of the deleted files and folders. */
   removalTick(): void {
     this.removal.run(this.nowMs, Number.POSITIVE_INFINITY);
@@ -240,6 +263,7 @@ export class LogManager {
     for (const handle of this.timerHandles) handle.cancel();
     this.timerHandles.clear();
     await Promise.allSettled(this.flushes);
+    this.makeFirstFiles(() => false);
     for (const [directory, logs] of this.logsByDirectory()) {
       if (directory.isOffline) continue;
       try {
