@@ -9,6 +9,7 @@ export function createOffsetDeleteHandler(parts: GroupHandlerParts): Handler<typ
     const { groupId } = request;
     const refused = (errorCode: number): OffsetDeleteResponseInit => ({ errorCode, throttleTimeMs: 0, topics: [] });
     if (!mayOnGroup(parts, context, AclOperation.Delete, groupId)) return refused(ErrorCode.GROUP_AUTHORIZATION_FAILED);
+    if (groupId === "") return refused(ErrorCode.INVALID_GROUP_ID);
     const topics: { name: string; partitionIndexes: number[] }[] = [];
     const refusals: OffsetDeleteResponseInit["topics"][number][] = [];
     for (const { name, partitions } of request.topics) {

@@ -18,9 +18,11 @@ import { ClassicLoader } from "./classic/classic-loader.ts";
 import { type JoinAnswer, noAssignment, type SyncAnswer } from "./classic/classic-member.ts";
 import { ClassicRebalance, nothing } from "./classic/classic-rebalance.ts";
 import { ClassicRequests } from "./classic/classic-requests.ts";
+import { ConsumerClassic } from "./consumer/consumer-classic.ts";
 import { ConsumerGroup } from "./consumer/consumer-group.ts";
 import { ConsumerHeartbeat } from "./consumer/consumer-heartbeat.ts";
 import { ConsumerLoader } from "./consumer/consumer-loader.ts";
+import { ConsumerMigration } from "./consumer/consumer-migration.ts";
 import type { Group, GroupClient, GroupDecision, GroupRecord } from "./group.ts";
 import { GroupAdministration } from "./group-administration.ts";
 import type { GroupContext, GroupShardPorts } from "./group-context.ts";
@@ -35,6 +37,7 @@ export class GroupShard implements Shard<GroupRecord, GroupTimer> {
   private readonly classic: ClassicRequests;
   private readonly classicLoader: ClassicLoader;
   private readonly consumer: ConsumerHeartbeat;
+  private readonly consumerClassic: ConsumerClassic;
   private readonly consumerLoader: ConsumerLoader;
   readonly store: OffsetStore;
   readonly offsets: GroupOffsets;
@@ -48,8 +51,10 @@ export class GroupShard implements Shard<GroupRecord, GroupTimer> {
     this.classicJoin = new ClassicJoin(this.context, this.rebalance);
     this.classic = new ClassicRequests(this.rebalance);
     this.classicLoader = new ClassicLoader(this.context);
-    this.consumer = new ConsumerHeartbeat(this.context);
     this.consumerLoader = new ConsumerLoader(this.context);
+    const migration = new ConsumerMigration(this.context, this.consumerLoader, this.rebalance);
+    this.consumer = new ConsumerHeartbeat(this.context, migration);
+    this.consumerClassic = new ConsumerClassic(this.context, this.consumer, migration);
     this.offsets = new GroupOffsets(this.context, this.store, this.rebalance);
     this.administration = new GroupAdministration(this.context, this.offsets);
   }
@@ -68,6 +73,12 @@ export class GroupShard implements Shard<GroupRecord, GroupTimer> {
     const existing = this.group(request.groupId);
     if (existing === undefined || existing instanceof ClassicGroup)
       return this.classicJoin.join(request, client, answer, nowMs, { existing, records: [] });
+    if (existing instanceof ConsumerGroup) {
+      if (!existing.isEmpty) return this.consumerClassic.join(existing, request, client, answer, nowMs);
+      // An empty group gives way to another kind; its offsets stay, under the same id.
+      const records = request.memberId === "" ? existing.tombstones() : [];
+      return this.classicJoin.join(request, client, answer, nowMs, { existing, records });
+    }
     answer(joinError(request.memberId, ErrorCode.INCONSISTENT_GROUP_PROTOCOL));
     return nothing;
   }
@@ -75,13 +86,16 @@ export class GroupShard implements Shard<GroupRecord, GroupTimer> {
   syncGroup(request: SyncGroupRequest, answer: SyncAnswer, nowMs: number): GroupDecision<void> {
     const group = this.group(request.groupId);
     if (group instanceof ClassicGroup) return this.classic.sync(group, request, answer, nowMs);
+    if (group instanceof ConsumerGroup) return this.consumerClassic.sync(group, request, answer);
     answer({ errorCode: ErrorCode.UNKNOWN_MEMBER_ID, assignment: noAssignment });
     return nothing;
   }
 
   heartbeat(request: HeartbeatRequest): GroupDecision<number> {
     const group = this.group(request.groupId);
-    const answer = group instanceof ClassicGroup ? this.classic.heartbeat(group, request) : ErrorCode.UNKNOWN_MEMBER_ID;
+    let answer: number = ErrorCode.UNKNOWN_MEMBER_ID;
+    if (group instanceof ClassicGroup) answer = this.classic.heartbeat(group, request);
+    else if (group instanceof ConsumerGroup) answer = this.consumerClassic.heartbeat(group, request);
     return { records: [], answer };
   }
 
@@ -92,6 +106,7 @@ export class GroupShard implements Shard<GroupRecord, GroupTimer> {
   ): GroupDecision<LeaveGroupResponseInit> {
     const group = this.group(groupId);
     if (group instanceof ClassicGroup) return this.classic.leave(group, identities, nowMs);
+    if (group instanceof ConsumerGroup) return this.consumerClassic.leave(group, identities, nowMs);
     const errorCode = ErrorCode.UNKNOWN_MEMBER_ID;
     const members = identities.map(({ memberId, groupInstanceId }) => ({ memberId, groupInstanceId, errorCode }));
     return { records: [], answer: { errorCode: ErrorCode.NONE, members } };
@@ -179,9 +194,15 @@ export class GroupShard implements Shard<GroupRecord, GroupTimer> {
         this.scheduleExpiry();
         return this.administration.expire(nowMs);
       case "consumer-session":
-        return this.consumer.onSessionTimeout(timer.groupId, timer.memberId);
+        return this.consumer.onSessionTimeout(timer.groupId, timer.memberId, nowMs);
       case "consumer-revocation":
-        return this.consumer.onRevocationTimeout(timer.groupId, timer.memberId, timer.memberEpoch);
+        return this.consumer.onRevocationTimeout(timer.groupId, timer.memberId, timer.memberEpoch, nowMs);
+      case "consumer-classic-join":
+      case "consumer-classic-sync": {
+        const group = this.group(timer.groupId);
+        if (!(group instanceof ConsumerGroup)) return nothing;
+        return this.consumerClassic.onTimeout(group, timer.memberId, timer.memberEpoch, nowMs);
+      }
       case "consumer-regex": {
         const group = this.group(timer.groupId);
         return group instanceof ConsumerGroup ? this.consumer.regexes.resolve(group, nowMs) : nothing;

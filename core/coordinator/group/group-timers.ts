@@ -30,8 +30,7 @@ export type GroupTimer =
       readonly memberId: string;
       readonly memberEpoch: number;
     }
-  | { readonly kind: "consumer-regex"; readonly groupId: string }
-  | { readonly kind: "consumer-assignment"; readonly groupId: string };
+  | { readonly kind: "consumer-regex"; readonly groupId: string };
 
 /** Group ids and member ids may hold anything; a NUL between them keeps two pairs from meeting in one key. */
 export const timerKeys = {
@@ -45,5 +44,4 @@ export const timerKeys = {
   consumerClassicJoin: (groupId: string, memberId: string): string => `consumer-join\0${groupId}\0${memberId}`,
   consumerClassicSync: (groupId: string, memberId: string): string => `consumer-sync\0${groupId}\0${memberId}`,
   consumerRegex: (groupId: string): string => `consumer-regex\0${groupId}`,
-  consumerAssignment: (groupId: string): string => `consumer-assignment\0${groupId}`,
 } as const;

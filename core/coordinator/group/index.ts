@@ -16,3 +16,4 @@ export * from "./group-topics.ts";
 export * from "./offsets/group-offsets.ts";
 export * from "./offsets/offset-store.ts";
 export { LinearRegex } from "./regex/linear-regex.ts";
+export { RegexProblem } from "./regex/parse.ts";

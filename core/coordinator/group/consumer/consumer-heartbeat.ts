@@ -28,6 +28,7 @@ import {
   staticLeaveEpoch,
   type Target,
 } from "./consumer-member.ts";
+import type { ConsumerMigration } from "./consumer-migration.ts";
 import { type Owned, reconciled } from "./consumer-reconcile.ts";
 import {
   currentAssignmentRecord,
@@ -52,10 +53,12 @@ const nothing: GroupDecision<void> = { records: [], answer: undefined };
 
 export class ConsumerHeartbeat {
   private readonly context: GroupContext;
+  private readonly migration: ConsumerMigration;
   readonly regexes: ConsumerRegexes;
 
-  constructor(context: GroupContext) {
+  constructor(context: GroupContext, migration: ConsumerMigration) {
     this.context = context;
+    this.migration = migration;
     this.regexes = new ConsumerRegexes(context);
   }
 
@@ -66,7 +69,7 @@ export class ConsumerHeartbeat {
     const before = groups.get(groupId);
     const decision =
       memberEpoch === leaveEpoch || memberEpoch === staticLeaveEpoch
-        ? this.leave(request)
+        ? this.leave(request, nowMs)
         : this.goOn(request, client, nowMs);
     if (!(decision instanceof Refused)) return decision;
     // A group that was begun for this member alone does not stay.
@@ -87,7 +90,7 @@ export class ConsumerHeartbeat {
 
   // --- leaving ---------------------------------------------------------------------------------
 
-  private leave(request: Request): GroupDecision<Answer> | Refused {
+  private leave(request: Request, nowMs: number): GroupDecision<Answer> | Refused {
     const { groupId, memberId, memberEpoch, instanceId } = request;
     const group = this.existing(groupId);
     if (group instanceof Refused) return group;
@@ -99,11 +102,11 @@ export class ConsumerHeartbeat {
       const left = { ...inEpoch(member, staticLeaveEpoch), pendingRevocation: nothingAssigned };
       return { records: [currentAssignmentRecord(groupId, left)], answer };
     }
-    return { records: this.fence(group, [member]), answer };
+    return { ...this.fence(group, [member], nowMs), answer };
   }
 
   /** Takes members out of the group: their tombstones, and an epoch in which others get what they had. */
-  fence(group: ConsumerGroup, members: readonly ConsumerMember[]): GroupRecord[] {
+  fence(group: ConsumerGroup, members: readonly ConsumerMember[], nowMs: number): GroupDecision<void> {
     const { groupId } = group;
     const records: GroupRecord[] = [];
     const gone = new Set(members.map(({ memberId }) => memberId));
@@ -112,35 +115,40 @@ export class ConsumerHeartbeat {
       this.cancelTimers(group, memberId);
     }
     const rest = [...group.members.values()].filter(({ memberId }) => !gone.has(memberId));
+    if (this.migration.mayDowngrade(rest))
+      return { records: this.migration.downgrade(group, rest, nowMs), answer: undefined, isApplied: true };
     const regexesInUse = new Set(rest.map(({ subscribedTopicRegex }) => subscribedTopicRegex));
     for (const regex of group.regexes.keys())
       if (!regexesInUse.has(regex)) records.push(regexTombstone(groupId, regex));
     const hash = metadataHashOf(group.subscribedTopics(rest), this.context.topics);
     records.push(groupEpochRecord(groupId, group.groupEpoch + 1, hash));
-    return records;
+    return { records, answer: undefined };
   }
 
-  onSessionTimeout(groupId: string, memberId: string): GroupDecision<void> {
+  onSessionTimeout(groupId: string, memberId: string, nowMs: number): GroupDecision<void> {
     const group = this.existing(groupId);
     if (group instanceof Refused) return nothing;
     const member = group.members.get(memberId);
     if (member === undefined) return nothing;
     this.context.logger.info({ group: groupId, member: memberId }, "the member's session ended");
-    return { records: this.fence(group, [member]), answer: undefined };
+    return this.fence(group, [member], nowMs);
   }
 
-  onRevocationTimeout(groupId: string, memberId: string, memberEpoch: number): GroupDecision<void> {
+  onRevocationTimeout(groupId: string, memberId: string, memberEpoch: number, nowMs: number): GroupDecision<void> {
     const group = this.existing(groupId);
     if (group instanceof Refused) return nothing;
     const member = group.members.get(memberId);
     if (member === undefined || member.memberEpoch !== memberEpoch) return nothing;
     this.context.logger.info({ group: groupId, member: memberId }, "the member did not give up its partitions in time");
-    return { records: this.fence(group, [member]), answer: undefined };
+    return this.fence(group, [member], nowMs);
   }
 
-  private cancelTimers(group: ConsumerGroup, memberId: string): void {
-    this.context.timers.cancel(timerKeys.consumerSession(group.groupId, memberId));
-    this.context.timers.cancel(timerKeys.consumerRevocation(group.groupId, memberId));
+  cancelTimers({ groupId }: ConsumerGroup, memberId: string): void {
+    const { timers } = this.context;
+    timers.cancel(timerKeys.consumerSession(groupId, memberId));
+    timers.cancel(timerKeys.consumerRevocation(groupId, memberId));
+    timers.cancel(timerKeys.consumerClassicJoin(groupId, memberId));
+    timers.cancel(timerKeys.consumerClassicSync(groupId, memberId));
   }
 
   // --- joining and going on --------------------------------------------------------------------
@@ -149,8 +157,9 @@ export class ConsumerHeartbeat {
     const { groupId, memberEpoch } = request;
     const records: GroupRecord[] = [];
     const isJoining = memberEpoch === joinEpoch;
-    const group = this.groupFor(groupId, isJoining, records);
-    if (group instanceof Refused) return group;
+    const found = this.groupFor(groupId, isJoining, records);
+    if (found instanceof Refused) return found;
+    const { group } = found;
     // A client of version 0 that joins leaves it to the coordinator to name it.
     const memberId = request.memberId === "" ? randomUuid(this.context.random) : request.memberId;
     const { consumerMemberCountMax } = this.context.config;
@@ -159,9 +168,9 @@ export class ConsumerHeartbeat {
       return refused(ErrorCode.GROUP_MAX_SIZE_REACHED, text);
     }
     const owned = ownedOf(request);
-    const found = this.memberFor(group, request, memberId, owned, records);
-    if (found instanceof Refused) return found;
-    const { member, replacedId } = found;
+    const joined = this.memberFor(group, request, memberId, owned, records);
+    if (joined instanceof Refused) return joined;
+    const { member, replacedId } = joined;
     const updated = updatedMember(member, request, client);
     if (updated.subscribedTopicRegex !== member.subscribedTopicRegex && updated.subscribedTopicRegex !== "") {
       const problem = this.regexes.problemOf(updated.subscribedTopicRegex);
@@ -170,6 +179,7 @@ export class ConsumerHeartbeat {
     const isNew = !group.members.has(memberId) && replacedId === null;
     const after = this.advance(group, { before: member, updated, replacedId, isNew, owned, nowMs }, records);
     if (after instanceof Refused) return after;
+    found.accept?.();
     const { heartbeatIntervalMs, sessionTimeoutMs } = this.context.config.consumerGroup(groupId);
     const sessionKey = timerKeys.consumerSession(groupId, memberId);
     this.context.timers.set(sessionKey, sessionTimeoutMs, { kind: "consumer-session", groupId, memberId });
@@ -193,17 +203,26 @@ export class ConsumerHeartbeat {
     };
   }
 
-  private groupFor(groupId: string, isJoining: boolean, records: GroupRecord[]): ConsumerGroup | Refused {
-    const group = this.context.groups.get(groupId);
-    if (group instanceof ConsumerGroup) return group;
-    if (!isJoining) return this.existing(groupId);
-    if (group === undefined) return this.begun(groupId);
-    if (group instanceof ClassicGroup && group.isEmpty && group.pendingJoin.size === 0) {
-      // Its offsets stay, under the same id.
-      records.push(...group.tombstones());
-      return this.begun(groupId);
+  private groupFor(
+    groupId: string,
+    isJoining: boolean,
+    records: GroupRecord[],
+  ): { readonly group: ConsumerGroup; readonly accept?: () => void } | Refused {
+    const existing = this.context.groups.get(groupId);
+    if (existing instanceof ConsumerGroup) return { group: existing };
+    if (!isJoining || (existing !== undefined && !(existing instanceof ClassicGroup))) {
+      const group = this.existing(groupId);
+      return group instanceof Refused ? group : { group };
     }
-    return refused(ErrorCode.GROUP_ID_NOT_FOUND, `Group ${groupId} is not a consumer group.`);
+    if (existing === undefined) return { group: this.begun(groupId) };
+    if (existing.isEmpty) {
+      // Its offsets stay, under the same id.
+      records.push(...existing.tombstones());
+      return { group: this.begun(groupId) };
+    }
+    const upgraded = this.migration.upgrade(existing);
+    if (!(upgraded instanceof Refused)) records.push(...upgraded.records);
+    return upgraded;
   }
 
   private begun(groupId: string): ConsumerGroup {
@@ -245,7 +264,8 @@ export class ConsumerHeartbeat {
     return { member, replacedId: holder.memberId };
   }
 
-  private advance(
+  /** Brings the group and the member forward; the member as it is then. */
+  advance(
     group: ConsumerGroup,
     step: {
       readonly before: ConsumerMember;
@@ -349,7 +369,9 @@ export class ConsumerHeartbeat {
   }
 
   private timeRevocation(groupId: string, member: ConsumerMember): void {
-    const { memberId, memberEpoch, rebalanceTimeoutMs, state } = member;
+    const { classic, memberId, memberEpoch, rebalanceTimeoutMs, state } = member;
+    // A classic member is timed by its next join.
+    if (classic !== null) return;
     const key = timerKeys.consumerRevocation(groupId, memberId);
     if (state !== memberStates.unrevokedPartitions) return this.context.timers.cancel(key);
     const timer = { kind: "consumer-revocation", groupId, memberId, memberEpoch } as const;
@@ -364,7 +386,11 @@ export class ConsumerHeartbeat {
     for (const member of group.members.values()) {
       const { memberId } = member;
       const key = timerKeys.consumerSession(groupId, memberId);
-      this.context.timers.set(key, sessionTimeoutMs, { kind: "consumer-session", groupId, memberId });
+      this.context.timers.set(key, member.classic?.sessionTimeoutMs ?? sessionTimeoutMs, {
+        kind: "consumer-session",
+        groupId,
+        memberId,
+      });
       if (member.state === memberStates.unrevokedPartitions) this.timeRevocation(groupId, member);
     }
   }
