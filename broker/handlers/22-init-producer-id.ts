@@ -1,8 +1,15 @@
 // InitProducerId v0–6. Without a transactional id: a producer id that nobody has, epoch 0. With one the transaction coordinator answers.
 import { type ApiKey, ErrorCode, type InitProducerIdResponseInit } from "@blumfeld/core/protocol";
+import type { TransactionalInit } from "../metadata/cluster-access.ts";
 import type { BrokerParts } from "../parts.ts";
 import { type Handler, RequestError } from "../request-context.ts";
 import { AclOperation, clusterResourceName, ResourceType } from "../security-seam.ts";
+import {
+  fencedFor,
+  fencedKnownFrom,
+  mayWriteTransactionalId,
+  type TransactionHandlerParts,
+} from "./transaction-rules.ts";
 
 const none = { throttleTimeMs: 0, producerId: -1n, producerEpoch: -1 };
 
@@ -33,4 +40,32 @@ export function createInitProducerIdHandler(
 
 function given(producerId: bigint): InitProducerIdResponseInit {
   return { throttleTimeMs: 0, errorCode: ErrorCode.NONE, producerId, producerEpoch: 0 };
+}
+
+/** With a transactional id: v3 says who the producer was before, v6 asks for two-phase commit (KIP-939). */
+export function createTransactionalInit(parts: TransactionHandlerParts): TransactionalInit {
+  const { authorizer, coordinators } = parts;
+  return (request, context) => {
+    const transactionalId = request.transactionalId ?? "";
+    const mayInit =
+      mayWriteTransactionalId(parts, context, transactionalId) &&
+      (!request.enable2Pc ||
+        authorizer.authorize(context, AclOperation.TwoPhaseCommit, ResourceType.TransactionalId, transactionalId));
+    if (!mayInit) return { ...none, errorCode: ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED };
+    const { producerId, producerEpoch } = request;
+    const hasId = producerId !== -1n;
+    if (hasId !== (producerEpoch !== -1)) return { ...none, errorCode: ErrorCode.INVALID_REQUEST };
+    const ask = {
+      transactionalId,
+      timeoutMs: request.transactionTimeoutMs,
+      expected: hasId ? { producerId, producerEpoch } : null,
+      isTwoPhaseCommit: request.enable2Pc,
+      keepsPrepared: request.keepPreparedTxn,
+    };
+    return coordinators.transactions.initProducer(ask).then(({ errorCode, producer }) => ({
+      ...none,
+      errorCode: fencedFor(errorCode, context.apiVersion, fencedKnownFrom.initProducerId),
+      ...(producer === null ? {} : { producerId: producer.producerId, producerEpoch: producer.producerEpoch }),
+    }));
+  };
 }

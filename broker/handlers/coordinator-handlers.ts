@@ -1,7 +1,7 @@
-// Registers the handlers of groups and transactions: each goes to the shard that owns its key.
+// Registers the handlers of groups: each goes to the shard that owns its key.
 import { ApiKey } from "@blumfeld/core/protocol";
 import type { BrokerParts } from "../parts.ts";
-import { createCoordinators } from "../shards/coordinators.ts";
+import type { Coordinators } from "../shards/coordinators.ts";
 import { createOffsetCommitHandler } from "./08-offset-commit.ts";
 import { createOffsetFetchHandler } from "./09-offset-fetch.ts";
 import { createFindCoordinatorHandler } from "./10-find-coordinator.ts";
@@ -17,8 +17,7 @@ import { createConsumerGroupHeartbeatHandler } from "./68-consumer-group-heartbe
 import { createConsumerGroupDescribeHandler } from "./69-consumer-group-describe.ts";
 import type { HandlerTable } from "./handler-table.ts";
 
-export function registerCoordinatorHandlers(table: HandlerTable, parts: BrokerParts): void {
-  const coordinators = createCoordinators(parts);
+export function registerCoordinatorHandlers(table: HandlerTable, parts: BrokerParts, coordinators: Coordinators): void {
   const groupParts = { ...parts, coordinators };
   table.add(ApiKey.FindCoordinator, createFindCoordinatorHandler(parts));
   table.add(ApiKey.OffsetCommit, createOffsetCommitHandler(groupParts));

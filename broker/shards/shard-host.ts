@@ -23,7 +23,11 @@ export interface ShardHostParts {
 export interface ShardKind<S extends Shard<Entry, Timer>, Entry, Timer> {
   /** The internal topic. */
   readonly topic: string;
-  readonly create: (own: { readonly undo: UndoLog; readonly timers: TimerTable<Timer> }) => S;
+  readonly create: (own: {
+    readonly undo: UndoLog;
+    readonly timers: TimerTable<Timer>;
+    readonly partition: Partition;
+  }) => S;
 }
 
 interface Running<S extends Shard<Entry, Timer>, Entry, Timer> {
@@ -94,7 +98,7 @@ export class ShardHost<S extends Shard<Entry, Timer>, Entry, Timer> implements P
       partition,
       isFlushQueued: false,
       runtime: new ShardRuntime<S, Entry, Timer>({
-        shard: this.kind.create({ undo, timers: timerTable }),
+        shard: this.kind.create({ undo, timers: timerTable, partition }),
         undo,
         timers: timerTable,
         log: { append: (batch) => this.append(running, batch), batchBytesMax: batchBytesMaxOf(partition) },

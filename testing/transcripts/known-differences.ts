@@ -18,16 +18,10 @@ export const knownDifferences: readonly KnownDifference[] = [
     where: /DescribeQuorum .*nodes\[0\]\.listeners\[0\]\.port/,
     why: "A node alone opens no listener for controllers; its port is the one that was asked for, 0 here.",
   },
-  {
-    flow: "admin-cluster",
-    where: /FindCoordinator .*coordinators\[\]/,
-    why: "It asks for the coordinator of a transactional id; transactions are not served so far.",
-  },
 ];
 
 /** APIs that Apache Kafka offers to clients and this broker does not serve so far. Requests of theirs are not replayed. */
 export const apisNotServed: Readonly<Record<string, readonly number[]>> = {
-  transactions: [24, 25, 26, 27, 28, 65, 66],
   "share groups": [76, 77, 78, 79, 90, 91, 92],
   "the state of share groups": [83, 84, 85, 86, 87],
   "streams groups": [88, 89],

@@ -17,6 +17,7 @@ export type ValueKind =
 export const fieldKinds: Readonly<Record<string, ValueKind>> = {
   topicId: "topic",
   producerId: "producer",
+  v3AndBelowProducerId: "producer",
   clusterId: "cluster",
   sessionId: "session",
   memberId: "member",

@@ -85,6 +85,8 @@ export interface EndTransactionAsk extends TransactionAsk {
 export class TransactionShard implements Shard<TransactionEntry, TransactionTimer> {
   private readonly ports: TransactionShardPorts;
   private readonly byId: UndoMap<string, Transaction>;
+  /** Timers run from the end of the load on. */
+  private isLoaded = false;
 
   constructor(ports: TransactionShardPorts) {
     this.ports = ports;
@@ -243,7 +245,9 @@ export class TransactionShard implements Shard<TransactionEntry, TransactionTime
     else {
       const wasOngoing = this.byId.get(transactionalId)?.state === "Ongoing";
       this.byId.set(transactionalId, transaction);
-      if (!wasOngoing && transaction.state === "Ongoing") this.startTimeout(transaction, transaction.startMs);
+      if (!this.isLoaded) return;
+      if (transaction.state === "Empty") this.ports.timers.cancel(timeoutKey(transaction));
+      else if (!wasOngoing && transaction.state === "Ongoing") this.startTimeout(transaction, transaction.startMs);
     }
   }
 
@@ -252,6 +256,7 @@ export class TransactionShard implements Shard<TransactionEntry, TransactionTime
   }
 
   onLoaded(nowMs: number): void {
+    this.isLoaded = true;
     for (const transaction of this.byId.values()) {
       if (transaction.state === "PrepareCommit" || transaction.state === "PrepareAbort")
         this.ports.sendMarkers(transaction);

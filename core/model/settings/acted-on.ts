@@ -12,6 +12,8 @@ export type ActedOn =
 const yes: ActedOn = { kind: "yes" };
 
 const nodeNames: readonly string[] = [
+  "add.partitions.to.txn.retry.backoff.max.ms",
+  "add.partitions.to.txn.retry.backoff.ms",
   "advertised.listeners",
   "auto.create.topics.enable",
   "broker.id",
@@ -77,10 +79,15 @@ const nodeNames: readonly string[] = [
   "security.inter.broker.protocol",
   "socket.listen.backlog.size",
   "socket.request.max.bytes",
+  "transaction.max.timeout.ms",
+  "transaction.partition.verification.enable",
+  "transaction.remove.expired.transaction.cleanup.interval.ms",
   "transaction.state.log.min.isr",
   "transaction.state.log.num.partitions",
   "transaction.state.log.replication.factor",
   "transaction.state.log.segment.bytes",
+  "transaction.two.phase.commit.enable",
+  "transactional.id.expiration.ms",
 ];
 
 /** Broker-wide forms of what topics may override; acted on wherever the topic's is. */
