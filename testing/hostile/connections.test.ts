@@ -2,6 +2,7 @@
 import { ApiKey, decodeCorrelationId, decodeResponseFrame, encodeRequestFrame } from "@blumfeld/core/protocol";
 import { TcpNetwork } from "@blumfeld/host/transport";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { freePort } from "../compat/runner/process.ts";
 import { makeBatch, WireConnection } from "../wire/index.ts";
 import { framed, header, int32 } from "./bytes.ts";
 import {
@@ -169,6 +170,47 @@ describe("2,000 connects at once; > max.connections.per.ip; > max.connections", 
     expect((await again.ask(ApiKey.ApiVersions, 0, {})).errorCode).toBe(0);
     again.destroy();
     await small.stop();
+  });
+
+  test("the brokers' own listener is unharmed by clients", async () => {
+    const port = await freePort();
+    const two = await startVictim({
+      listeners: `PLAINTEXT://127.0.0.1:0,INTERNAL://127.0.0.1:${port},CONTROLLER://127.0.0.1:0`,
+      "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT",
+      "inter.broker.listener.name": "INTERNAL",
+      "max.connections": 3,
+    });
+    const connections = await Promise.all(Array.from({ length: 10 }, () => two.open()));
+    await pause(200);
+    expect(connections.filter((each) => !each.isEnded).length).toBeLessThanOrEqual(2);
+    const internal = await WireConnection.open(port);
+    expect((await internal.ask(ApiKey.ApiVersions, 0, {})).errorCode).toBe(0);
+    for (const each of [internal, ...connections]) each.destroy();
+    await two.stop();
+  });
+
+  test("max.connection.creation.rate: connections above it wait, and are served then", async () => {
+    const slow = await startVictim({ "max.connection.creation.rate": 20 });
+    const began = performance.now();
+    const connections = await Promise.all(Array.from({ length: 35 }, () => slow.open()));
+    const answers = await Promise.all(connections.map((each) => each.ask(ApiKey.ApiVersions, 0, {}).catch(() => null)));
+    const served = answers.filter((each) => each !== null).length;
+    // A second's worth at once, then 20 a second; who would wait more than a second is closed.
+    expect(served).toBeGreaterThanOrEqual(20);
+    expect(served === 20 || performance.now() - began > 500).toBe(true);
+    for (const each of connections) each.destroy();
+    await slow.stop();
+  });
+});
+
+describe("connections.max.idle.ms", () => {
+  test("a silent connection is closed, a busy one is not", async () => {
+    const strict = await startVictim({ "connections.max.idle.ms": 700 });
+    const silent = await strict.open();
+    await silent.ended(6000);
+    await strict.control.check();
+    silent.destroy();
+    await strict.stop();
   });
 });
 

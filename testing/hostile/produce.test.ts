@@ -351,6 +351,14 @@ describe("sequences of an idempotent producer", () => {
   });
 });
 
+describe("ISR < minISR: 19 before, 20 after append", () => {
+  // What is below the minimum needs replicas that fall behind. Kafka holds a topic to no more replicas than it has.
+  test("a topic of one replica is not held to two", async () => {
+    await createTopic(connection, `${topic}-two`, { "min.insync.replicas": "2" });
+    expect((await produce(connection, `${topic}-two`, 0, makeBatch(["x"]))).errorCode).toBe(0);
+  });
+});
+
 describe("txn batch with null or other's transactional id (CVE-2018-17196): 53", () => {
   test("null transactional id", () => {
     const batch = makeBatch(["x"], { producerId: 1, producerEpoch: 0, baseSequence: 0, transactional: true });
