@@ -14,6 +14,8 @@ const yes: ActedOn = { kind: "yes" };
 const nodeNames: readonly string[] = [
   "add.partitions.to.txn.retry.backoff.max.ms",
   "add.partitions.to.txn.retry.backoff.ms",
+  "add.partitions.to.txn.retry.backoff.max.ms",
+  "add.partitions.to.txn.retry.backoff.ms",
   "advertised.listeners",
   "auto.create.topics.enable",
   "broker.id",
@@ -79,6 +81,9 @@ const nodeNames: readonly string[] = [
   "security.inter.broker.protocol",
   "socket.listen.backlog.size",
   "socket.request.max.bytes",
+  "transaction.max.timeout.ms",
+  "transaction.partition.verification.enable",
+  "transaction.remove.expired.transaction.cleanup.interval.ms",
   "transaction.max.timeout.ms",
   "transaction.partition.verification.enable",
   "transaction.remove.expired.transaction.cleanup.interval.ms",
