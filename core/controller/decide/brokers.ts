@@ -7,6 +7,9 @@ import {
   brokerRecord,
   type ControllerRegistration,
   controllerRecord,
+  directoryLost,
+  directoryMigrating,
+  directoryUnassigned,
   metadataVersions,
   type RegisteredEndpoint,
   type SupportedRange,
@@ -89,6 +92,12 @@ function directoriesRefusal(context: DecideContext, request: RegistrationRequest
   if (request.directories.length === 0) {
     return refusal(ErrorCode.INVALID_REGISTRATION, "The broker registers without any log directory.");
   }
+  const reserved = [directoryUnassigned, directoryLost, directoryMigrating].find((id) =>
+    request.directories.includes(id),
+  );
+  if (reserved !== undefined) {
+    return refusal(ErrorCode.INVALID_REGISTRATION, `The directory.id ${reserved} is reserved.`);
+  }
   if (new Set(request.directories).size < request.directories.length) {
     return refusal(ErrorCode.INVALID_REGISTRATION, "The broker registers with the same directory.id twice.");
   }
@@ -116,9 +125,7 @@ export function registerController(context: DecideContext, registration: Control
 /** Null where `brokerEpoch` is that of the broker's present registration. */
 export function staleBrokerRefusal(context: DecideContext, brokerId: number, brokerEpoch: number): Refusal | null {
   const broker = context.image.cluster.broker(brokerId);
-  if (broker === undefined) {
-    return refusal(ErrorCode.BROKER_ID_NOT_REGISTERED, `Broker ID ${brokerId} is not currently registered`);
-  }
+  if (broker === undefined) return refusal(ErrorCode.STALE_BROKER_EPOCH, `Broker ${brokerId} is not registered.`);
   if (broker.epoch === brokerEpoch) return null;
   const message = `Broker ${brokerId} is registered with epoch ${broker.epoch}, not ${brokerEpoch}.`;
   return refusal(ErrorCode.STALE_BROKER_EPOCH, message);
@@ -127,14 +134,17 @@ export function staleBrokerRefusal(context: DecideContext, brokerId: number, bro
 interface RegistrationChange {
   readonly fenced?: boolean;
   readonly inControlledShutdown?: boolean;
+  /** Those that still work. */
+  readonly directories?: readonly Uuid[];
   readonly cordonedDirectories?: readonly Uuid[];
 }
 
 const changeCode = (value: boolean): number => (value ? 1 : -1);
 
-function changeRecord(broker: BrokerRegistration, change: RegistrationChange): MetadataRecordInit {
-  const { fenced, inControlledShutdown, cordonedDirectories } = change;
-  const version = cordonedDirectories !== undefined ? 3 : inControlledShutdown !== undefined ? 1 : 0;
+export function changeRecord(broker: BrokerRegistration, change: RegistrationChange): MetadataRecordInit {
+  const { cordonedDirectories, directories, fenced, inControlledShutdown } = change;
+  const version =
+    cordonedDirectories !== undefined ? 3 : directories !== undefined ? 2 : inControlledShutdown !== undefined ? 1 : 0;
   return {
     type: "BrokerRegistrationChangeRecord",
     version,
@@ -143,7 +153,7 @@ function changeRecord(broker: BrokerRegistration, change: RegistrationChange): M
       brokerEpoch: BigInt(broker.epoch),
       fenced: fenced === undefined ? 0 : changeCode(fenced),
       inControlledShutdown: inControlledShutdown === undefined ? 0 : changeCode(inControlledShutdown),
-      logDirs: [],
+      logDirs: directories ?? [],
       cordonedLogDirs: cordonedDirectories ?? null,
     },
   };

@@ -1,4 +1,6 @@
 export * from "./alter-configs.ts";
+export * from "./alter-partition.ts";
+export * from "./broker-heartbeat.ts";
 export * from "./brokers.ts";
 export * from "./client-metrics-settings.ts";
 export * from "./client-quotas.ts";
@@ -9,5 +11,6 @@ export { isrFloorRecords, updateFeatures, upgradeType } from "./features.ts";
 export * from "./leaders.ts";
 export * from "./partition-change.ts";
 export * from "./producer-ids.ts";
+export * from "./replica-directories.ts";
 export * from "./replica-placement.ts";
 export * from "./scram-credentials.ts";

@@ -7,7 +7,7 @@ import {
   errorOf,
   type MetadataRecordInit,
 } from "../../protocol/index.ts";
-import { leaderNone, type PartitionImage, type TopicImage } from "../image/index.ts";
+import { leaderNone, type PartitionImage, replicaDirectory, type TopicImage } from "../image/index.ts";
 import { type DecideContext, type Decision, DecisionRefused, decisionOf, type Refusal, refusal } from "./decision.ts";
 import { defaultDirectory } from "./new-partition.ts";
 import { type ElectionKind, type PartitionChangeInput, partitionChange } from "./partition-change.ts";
@@ -18,11 +18,17 @@ export const electionType = { preferred: 0, unclean: 1 } as const;
 
 type Change = Pick<
   PartitionChangeInput,
-  "targetIsr" | "targetReplicas" | "targetAdding" | "targetRemoving" | "uncleanReplicas"
+  | "targetIsr"
+  | "targetReplicas"
+  | "targetAdding"
+  | "targetRemoving"
+  | "targetLeaderRecoveryState"
+  | "targetDirectory"
+  | "uncleanReplicas"
 > & { readonly election?: ElectionKind; readonly mayLead?: (replica: number) => boolean };
 
 /** Reads a topic's settings once, however many partitions of it change. */
-class TopicRules {
+export class TopicRules {
   private readonly context: DecideContext;
   private topic: TopicImage | null = null;
   private minInsyncReplicas = 1;
@@ -48,13 +54,17 @@ class TopicRules {
   change(topic: TopicImage, partitionId: number, change: Change): MetadataRecordInit | null {
     const { image } = this.context;
     this.of(topic);
+    const partition = topic.partitions[partitionId]!;
+    const mayLead = change.mayLead ?? ((replica: number) => image.cluster.isActive(replica));
     return partitionChange({
       election: this.isUncleanAllowed ? "unclean" : "online",
-      mayLead: (replica) => image.cluster.isActive(replica),
       ...change,
+      // A replica in a directory that has failed is nobody's leader, however well its broker is.
+      mayLead: (replica) =>
+        mayLead(replica) && image.cluster.isDirectoryOnline(replica, replicaDirectory(partition, replica)),
       topicId: topic.id,
       partitionId,
-      partition: topic.partitions[partitionId]!,
+      partition,
       metadataVersion: image.features.metadataVersion,
       isElrEnabled: image.features.isElrEnabled,
       minInsyncReplicas: this.minInsyncReplicas,
@@ -74,6 +84,20 @@ export function recordsWithoutBroker(context: DecideContext, broker: number, was
     context,
     (partition) => partition.isr.includes(broker) || (wasUnclean && partition.elr.includes(broker)),
     (partition) => ({ ...change, targetIsr: partition.isr.filter((replica) => replica !== broker) }),
+  );
+}
+
+/** All that changes when the replicas of `broker` in one of its directories are out: the broker itself goes on. */
+export function recordsWithoutReplicas(
+  context: DecideContext,
+  broker: number,
+  isOut: (partition: PartitionImage) => boolean,
+): MetadataRecordInit[] {
+  const mayLead = (replica: number): boolean => replica !== broker && context.image.cluster.isActive(replica);
+  return changesWhere(
+    context,
+    (partition) => partition.isr.includes(broker) && isOut(partition),
+    (partition) => ({ mayLead, targetIsr: partition.isr.filter((replica) => replica !== broker) }),
   );
 }
 

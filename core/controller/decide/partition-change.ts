@@ -30,6 +30,10 @@ export interface PartitionChangeInput {
   readonly targetReplicas?: readonly number[];
   readonly targetAdding?: readonly number[];
   readonly targetRemoving?: readonly number[];
+  /** What the leader says of its recovery (KIP-704). */
+  readonly targetLeaderRecoveryState?: number;
+  /** Where a replica lies by its broker's own word (KIP-858). */
+  readonly targetDirectory?: { readonly replica: number; readonly directory: Uuid };
   /** Replicas that stopped without having synced: what they had may be gone. */
   readonly uncleanReplicas?: readonly number[];
 }
@@ -56,7 +60,7 @@ export function partitionChange(input: PartitionChangeInput): MetadataRecordInit
     removing: input.targetRemoving ?? partition.removingReplicas,
     elr: partition.elr,
     leader: leaderUnchanged,
-    leaderRecoveryState: partition.leaderRecoveryState,
+    leaderRecoveryState: input.targetLeaderRecoveryState ?? partition.leaderRecoveryState,
     isUncleanElection: false,
   };
   completeReassignment(target);
@@ -148,14 +152,24 @@ function changeRecord(input: PartitionChangeInput, target: Targets): PartitionCh
     changes.leaderRecoveryState = target.leaderRecoveryState;
   }
   bumpLeaderEpoch(input, target, changes);
-  if (Object.keys(changes).length === fixed) return null;
-  if (changes.replicas !== undefined && input.metadataVersion >= metadataVersions.directories) {
-    changes.directories = target.replicas.map((replica) => {
-      const index = partition.replicas.indexOf(replica);
-      return index < 0 ? input.directoryOf(replica) : partition.directories[index]!;
-    });
-  }
-  return changes;
+  setDirectories(input, target, changes);
+  return Object.keys(changes).length === fixed ? null : changes;
+}
+
+function setDirectories(
+  input: PartitionChangeInput,
+  target: Targets,
+  changes: Mutable<PartitionChangeRecordInit>,
+): void {
+  if (input.metadataVersion < metadataVersions.directories) return;
+  const { partition, targetDirectory } = input;
+  const directories = target.replicas.map((replica) => {
+    if (replica === targetDirectory?.replica) return targetDirectory.directory;
+    const index = partition.replicas.indexOf(replica);
+    return index < 0 ? input.directoryOf(replica) : partition.directories[index]!;
+  });
+  const isMoved = directories.some((directory, index) => directory !== partition.directories[index]);
+  if (changes.replicas !== undefined || isMoved) changes.directories = directories;
 }
 
 type Mutable<Fields> = { -readonly [Name in keyof Fields]: Fields[Name] };

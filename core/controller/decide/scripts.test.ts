@@ -14,9 +14,12 @@ import {
   allocateProducerIds,
   alterClientQuotas,
   alterConfigs,
+  alterPartition,
   alterPartitionReassignments,
   alterUserScramCredentials,
+  assignReplicasToDirectories,
   beginControlledShutdown,
+  brokerHeartbeat,
   createPartitions,
   createTopics,
   type DecideContext,
@@ -28,6 +31,7 @@ import {
   fenceBroker,
   incrementalAlterConfigs,
   registerBroker,
+  registerController,
   unfenceBroker,
   unregisterBroker,
   updateFeatures,
@@ -40,6 +44,12 @@ type Command = (context: DecideContext, args: Arguments) => Decision<unknown>;
 
 const incarnation = (id: number): Uuid => Buffer.alloc(16, id).toString("base64url") as Uuid;
 
+/** A reserved id is given as it is. */
+const directoryId = (name: string): Uuid =>
+  (name.startsWith("AAAA") ? name : Buffer.from(name.padEnd(16, ".")).toString("base64url")) as Uuid;
+const topicId = (context: DecideContext, name: string): Uuid => context.image.topics.get(name)?.id ?? incarnation(99);
+const epochOf = (context: DecideContext, id: number): number => context.image.cluster.broker(id)?.epoch ?? -1;
+
 const commands: Readonly<Record<string, Command>> = {
   cluster: ({ settings }, { metadataVersion = 30 }) =>
     decisionOf(null, bootstrapRecords(featureRecords(featuresOfNewCluster(metadataVersion)), settings)),
@@ -51,12 +61,71 @@ const commands: Readonly<Record<string, Command>> = {
       endpoints: [{ name: "PLAINTEXT", host: `host-${id}`, port: 9092, securityProtocol: 0 }],
       features: supportedFeatures(false),
       rack,
-      directories: directories.map((name: string) => Buffer.from(name.padEnd(16, ".")).toString("base64url")),
+      directories: directories.map(directoryId),
       cordonedDirectories: null,
       previousBrokerEpoch: previousEpoch,
     }),
   unfence: (context, { id }) => unfenceBroker(context, id),
   fence: (context, { id }) => fenceBroker(context, id),
+  controller: (context, { id }) =>
+    registerController(context, {
+      id,
+      incarnationId: incarnation(id),
+      zkMigrationReady: false,
+      endpoints: new Map([["CONTROLLER", { name: "CONTROLLER", host: `host-${id}`, port: 9093, securityProtocol: 0 }]]),
+      supportedFeatures: supportedFeatures(false),
+    }),
+  // Epochs that are not given are the present ones.
+  heartbeat: (
+    context,
+    { id, epoch = epochOf(context, id), offset = epoch, lowest = 0, shutdownOffset = null, ...wants },
+  ) =>
+    brokerHeartbeat(
+      context,
+      {
+        brokerId: id,
+        brokerEpoch: epoch,
+        currentMetadataOffset: offset,
+        wantFence: wants.wantFence ?? false,
+        wantShutDown: wants.wantShutDown ?? false,
+        offlineDirectories: (wants.offline ?? []).map(directoryId),
+        cordonedDirectories: wants.cordoned?.map(directoryId) ?? null,
+      },
+      { shutdownOffset, lowestActiveOffset: lowest },
+    ),
+  alterPartition: (context, { id, epoch = epochOf(context, id), topic, partition = 0, ...wanted }) => {
+    const now = context.image.topics.partition(topic, partition);
+    const isr = (wanted.isr as number[]).map((brokerId) => ({ brokerId, brokerEpoch: epochOf(context, brokerId) }));
+    return alterPartition(context, {
+      brokerId: id,
+      brokerEpoch: epoch,
+      topics: [
+        {
+          topicId: topicId(context, topic),
+          partitions: [
+            {
+              partitionIndex: partition,
+              leaderEpoch: (now?.leaderEpoch ?? 0) + (wanted.leaderEpoch ?? 0),
+              partitionEpoch: (now?.partitionEpoch ?? 0) + (wanted.partitionEpoch ?? 0),
+              leaderRecoveryState: wanted.recovery ?? 0,
+              isr: isr.map((member) => ({ ...member, brokerEpoch: wanted.memberEpoch ?? member.brokerEpoch })),
+            },
+          ],
+        },
+      ],
+    });
+  },
+  assign: (context, { id, epoch = epochOf(context, id), directory, topic, partition = 0 }) =>
+    assignReplicasToDirectories(context, {
+      brokerId: id,
+      brokerEpoch: epoch,
+      directories: [
+        {
+          id: directoryId(directory),
+          topics: [{ topicId: topicId(context, topic), partitions: [{ partitionIndex: partition }] }],
+        },
+      ],
+    }),
   shutdown: (context, { id }) => beginControlledShutdown(context, id),
   unregister: (context, { id }) => unregisterBroker(context, id),
   create: (context, { topics, validateOnly = false }) =>

@@ -6,6 +6,7 @@ import type {
   RegisterControllerRecord,
 } from "../../protocol/index.ts";
 import type { MetadataDelta } from "./metadata-delta.ts";
+import { directoryLost, directoryMigrating, directoryUnassigned } from "./partition-image.ts";
 
 /** Kafka's numbers of the security protocols. */
 export const securityProtocolCode = { PLAINTEXT: 0, SSL: 1, SASL_PLAINTEXT: 2, SASL_SSL: 3 } as const;
@@ -68,6 +69,14 @@ export class ClusterImage {
   isActive(id: number): boolean {
     const broker = this.brokers.get(id);
     return broker !== undefined && !broker.fenced && !broker.inControlledShutdown;
+  }
+
+  /** Null, and a directory that is not known yet, are taken for good: the broker will say otherwise. */
+  isDirectoryOnline(id: number, directory: Uuid | null): boolean {
+    if (directory === null || directory === directoryUnassigned || directory === directoryMigrating) return true;
+    if (directory === directoryLost) return false;
+    const directories = this.brokers.get(id)?.directories ?? [];
+    return directories.length === 0 || directories.includes(directory);
   }
 
   copy(): ClusterImage {
