@@ -6,8 +6,9 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { missingShared } from "../shared.ts";
 import { WireConnection } from "../wire/index.ts";
 import { type Archive, archives, openArchive } from "./archive.ts";
-import { type Expected, type ExpectedTopic, readExpected } from "./expected.ts";
+import { type Expected, type ExpectedGroup, type ExpectedTopic, readExpected } from "./expected.ts";
 import { observeConfigs, observePartition } from "./observe.ts";
+import { listGroups, observeGroup } from "./observe-groups.ts";
 
 const resourceType = { topic: 2, broker: 4, clientMetrics: 16, group: 32 } as const;
 const configSource = { topic: 1, broker: 2, defaultBroker: 3, clientMetrics: 7, group: 8 } as const;
@@ -16,17 +17,19 @@ const epochsPerRestartMax = 2;
 
 /** Parts of the expectations that are not looked at so far, and what they wait for. */
 const skipped: Readonly<Record<string, string>> = {
-  "groups: members, offsets, share groups": "group coordinators",
+  "share groups: start offsets and lags": "share groups",
   "transactions: their states": "the transaction coordinator",
   "acls: as one text": "an authorizer",
   "delegationTokens: described": "SASL listeners",
 };
 
-const expectedOf = (name: string): Expected => (missingShared ? ({ topics: {} } as Expected) : readExpected(name));
+const expectedOf = (name: string): Expected =>
+  missingShared ? ({ topics: {}, groups: {} } as Expected) : readExpected(name);
 
 describe.skipIf(missingShared).each(archives)("%s", (name) => {
   const expected = expectedOf(name);
   const topics = Object.entries(expected.topics);
+  const groups = Object.entries(expected.groups).filter(([, { type }]) => type !== "Share");
   let archive: Archive;
   beforeAll(() => {
     archive = openArchive(name);
@@ -77,6 +80,13 @@ describe.skipIf(missingShared).each(archives)("%s", (name) => {
         expect(observed.latestOffsetLeaderEpoch).toBeLessThanOrEqual(before + openings * epochsPerRestartMax);
         expect({ ...observed, latestOffsetLeaderEpoch: before }).toEqual(partition);
       }
+    });
+
+    test.each(groups)("group %s", async (group: string, one: ExpectedGroup) => {
+      const observed = await observeGroup(connection, group, one.type);
+      expect(observed).toEqual(one);
+      const listed = await listGroups(connection);
+      expect(listed[group]).toBe(`${one.type.toLowerCase()} "${one.protocol}" ${one.state}`);
     });
 
     test("settings of brokers, groups and client metrics", async () => {

@@ -43,12 +43,35 @@ export interface ExpectedTopic {
   readonly partitions: readonly ExpectedPartition[];
 }
 
+export interface ExpectedGroup {
+  readonly type: "Classic" | "Consumer" | "Share";
+  readonly protocol: string;
+  readonly state: string;
+  readonly members: readonly {
+    readonly memberId: string;
+    readonly groupInstanceId: string | null;
+    readonly clientId: string;
+    readonly memberEpoch: number;
+    readonly assignment: readonly string[];
+  }[];
+  /** Of classic groups. */
+  readonly protocolData?: string;
+  /** Of consumer groups. */
+  readonly assignor?: string;
+  readonly groupEpoch?: number;
+  readonly targetAssignmentEpoch?: number;
+  readonly offsets: Readonly<Record<string, { offset: string; metadata: string; leaderEpoch: number }>>;
+  /** Whether all offsets could be fetched with requireStable. */
+  readonly stable: boolean;
+}
+
 type Configs = Readonly<Record<string, Readonly<Record<string, string>>>>;
 
 export interface Expected {
   readonly clusterId: string;
   readonly features: Readonly<Record<string, number>>;
   readonly topics: Readonly<Record<string, ExpectedTopic>>;
+  readonly groups: Readonly<Record<string, ExpectedGroup>>;
   readonly brokerConfigs: Configs;
   readonly groupConfigs: Configs;
   readonly clientMetricsConfigs: Configs;
