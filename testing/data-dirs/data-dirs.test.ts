@@ -9,6 +9,7 @@ import { type Archive, archives, openArchive } from "./archive.ts";
 import { type Expected, type ExpectedGroup, type ExpectedTopic, readExpected } from "./expected.ts";
 import { observeConfigs, observePartition } from "./observe.ts";
 import { listGroups, observeGroup } from "./observe-groups.ts";
+import { observeTransactions } from "./observe-transactions.ts";
 
 const resourceType = { topic: 2, broker: 4, clientMetrics: 16, group: 32 } as const;
 const configSource = { topic: 1, broker: 2, defaultBroker: 3, clientMetrics: 7, group: 8 } as const;
@@ -18,7 +19,6 @@ const epochsPerRestartMax = 2;
 /** Parts of the expectations that are not looked at so far, and what they wait for. */
 const skipped: Readonly<Record<string, string>> = {
   "share groups: start offsets and lags": "share groups",
-  "transactions: their states": "the transaction coordinator",
   "acls: as one text": "an authorizer",
   "delegationTokens: described": "SASL listeners",
 };
@@ -87,6 +87,10 @@ describe.skipIf(missingShared).each(archives)("%s", (name) => {
       expect(observed).toEqual(one);
       const listed = await listGroups(connection);
       expect(listed[group]).toBe(`${one.type.toLowerCase()} "${one.protocol}" ${one.state}`);
+    });
+
+    test("transactions", async () => {
+      expect(await observeTransactions(connection)).toEqual(expected.transactions);
     });
 
     test("settings of brokers, groups and client metrics", async () => {

@@ -65,6 +65,16 @@ export interface ExpectedGroup {
   readonly stable: boolean;
 }
 
+export interface ExpectedTransaction {
+  readonly state: string;
+  readonly producerId: string;
+  readonly producerEpoch: number;
+  readonly timeoutMs: number;
+  /** -1 where it has not begun. */
+  readonly startTime: string;
+  readonly partitions: readonly string[];
+}
+
 type Configs = Readonly<Record<string, Readonly<Record<string, string>>>>;
 
 export interface Expected {
@@ -72,6 +82,7 @@ export interface Expected {
   readonly features: Readonly<Record<string, number>>;
   readonly topics: Readonly<Record<string, ExpectedTopic>>;
   readonly groups: Readonly<Record<string, ExpectedGroup>>;
+  readonly transactions: Readonly<Record<string, ExpectedTransaction>>;
   readonly brokerConfigs: Configs;
   readonly groupConfigs: Configs;
   readonly clientMetricsConfigs: Configs;

@@ -56,7 +56,10 @@ async function consumer(
   connection: WireConnection,
   groupId: string,
 ): Promise<Omit<ExpectedGroup, "offsets" | "stable">> {
-  const answer = await connection.ask(ApiKey.ConsumerGroupDescribe, 1, { groupIds: [groupId], includeAuthorizedOperations: false });
+  const answer = await connection.ask(ApiKey.ConsumerGroupDescribe, 1, {
+    groupIds: [groupId],
+    includeAuthorizedOperations: false,
+  });
   const group = answer.groups[0]!;
   check(`describing ${groupId}`, group.errorCode);
   return {

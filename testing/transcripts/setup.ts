@@ -105,6 +105,7 @@ export class SetupClient {
 
   /** `count` records round the partitions, as an idempotent producer of its own sends them: k0 v0, k1 v1 … */
   async fill(topic: string, partitionCount: number, count: number): Promise<void> {
+    await this.awaitProducerIds();
     const init = { transactionalId: null, transactionTimeoutMs: timeoutMs, producerId: -1, producerEpoch: -1 };
     const producer = await this.connection.ask(ApiKey.InitProducerId, 5, init);
     check("a producer id", producer.errorCode);
