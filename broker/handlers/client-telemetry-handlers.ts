@@ -11,9 +11,10 @@ const clientMetricsKeyPrefix = "16:";
 
 export function registerClientTelemetryHandlers(
   table: HandlerTable,
-  parts: Pick<BrokerParts, "clock" | "random" | "metadata">,
+  parts: Pick<BrokerParts, "clock" | "random" | "metadata" | "cluster">,
 ): void {
-  const telemetry = new ClientTelemetry(parts);
+  const telemetryBytesMax = parts.cluster.settings.get("telemetry.max.bytes");
+  const telemetry = new ClientTelemetry({ ...parts, telemetryBytesMax });
   telemetry.onSubscriptions(parts.metadata.image);
   parts.metadata.onImage((delta, image) => {
     const isChanged = [...delta.changedConfigs].some((key) => key.startsWith(clientMetricsKeyPrefix));

@@ -81,6 +81,7 @@ const nodeNames: readonly string[] = [
   "security.inter.broker.protocol",
   "socket.listen.backlog.size",
   "socket.request.max.bytes",
+  "telemetry.max.bytes",
   "transaction.max.timeout.ms",
   "transaction.partition.verification.enable",
   "transaction.remove.expired.transaction.cleanup.interval.ms",
@@ -192,7 +193,6 @@ const reasons: readonly (readonly [pattern: RegExp, reason: ActedOn])[] = [
     { kind: "needless", why: "the system chooses the sockets' buffers" },
   ],
   [/load\.buffer|cached\.buffer/, { kind: "needless", why: "buffers grow and shrink with use" }],
-  [/^telemetry/, { kind: "not-yet", why: "clients' metrics are not taken so far" }],
 ];
 
 const unexplained: ActedOn = { kind: "not-yet", why: "it is accepted and has no effect so far" };
