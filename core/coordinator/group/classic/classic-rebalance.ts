@@ -182,12 +182,12 @@ export class ClassicRebalance {
     group.beginGeneration(nowMs);
     if (group.members.size === 0) return this.recordEmpty(group);
     for (const member of group.members.values()) {
-      group.answerJoin(member, joined(group, member));
       this.restartSession(group, member);
       member.isNew = false;
       group.pendingSync.add(member.memberId);
     }
     this.scheduleSync(group);
+    for (const member of group.members.values()) group.answerJoin(member, joined(group, member));
     return nothing;
   }
 

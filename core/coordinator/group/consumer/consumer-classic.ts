@@ -17,7 +17,7 @@ import type { GroupContext } from "../group-context.ts";
 import { timerKeys } from "../group-timers.ts";
 import type { ConsumerGroup } from "./consumer-group.ts";
 import type { ConsumerHeartbeat } from "./consumer-heartbeat.ts";
-import { type ConsumerMember, memberStates, newMember } from "./consumer-member.ts";
+import { type ConsumerMember, memberStates, newMember, sameNames } from "./consumer-member.ts";
 import { type ConsumerMigration, subscriptionOf } from "./consumer-migration.ts";
 import type { Owned } from "./consumer-reconcile.ts";
 import { currentAssignmentRecord, memberRecord, memberTombstones, targetRecord } from "./consumer-records.ts";
@@ -47,12 +47,12 @@ export class ConsumerClassic {
     const { groupId } = group;
     const isUnknown = request.memberId === "";
     const memberId = isUnknown ? randomUuid(this.context.random) : request.memberId;
-    const refuse = (errorCode: number, ofMember = memberId): GroupDecision<void> => {
+    const refuse = (errorCode: number, ofMember = ""): GroupDecision<void> => {
       answer(joinError(ofMember, errorCode));
       return nothing;
     };
     if (!group.members.has(memberId) && group.members.size >= this.context.config.consumerMemberCountMax)
-      return refuse(ErrorCode.GROUP_MAX_SIZE_REACHED, "");
+      return refuse(ErrorCode.GROUP_MAX_SIZE_REACHED);
     const classic = {
       sessionTimeoutMs: request.sessionTimeoutMs,
       protocols: request.protocols.map(({ name, metadata }) => ({ name, metadata: Buffer.from(metadata) })),
@@ -61,7 +61,7 @@ export class ConsumerClassic {
     if (request.protocolType !== consumerProtocolType || subscription === null || !supports(group, memberId, classic))
       return refuse(ErrorCode.INCONSISTENT_GROUP_PROTOCOL);
     if (isUnknown && request.groupInstanceId === null && client.apiVersion >= memberIdRequiredFrom)
-      return refuse(ErrorCode.MEMBER_ID_REQUIRED);
+      return refuse(ErrorCode.MEMBER_ID_REQUIRED, memberId);
     const records: GroupRecord[] = [];
     const { before, replacedId } = this.memberFor(group, memberId, request.groupInstanceId, records);
     const updated: ConsumerMember = {
@@ -76,6 +76,8 @@ export class ConsumerClassic {
       clientHost: client.clientHost,
       classic,
     };
+    const back = this.downgradeBy(group, updated, replacedId, answer, nowMs);
+    if (back !== null) return back;
     const isNew = !group.members.has(memberId) && replacedId === null;
     const owned = this.ownedOf(subscription.ownedPartitions);
     const after = this.consumer.advance(group, { before, updated, replacedId, isNew, owned, nowMs }, records);
@@ -83,22 +85,29 @@ export class ConsumerClassic {
     this.restartSession(groupId, after);
     this.context.timers.cancel(timerKeys.consumerClassicJoin(groupId, memberId));
     this.time("consumer-classic-sync", groupId, after);
-    const response: JoinGroupResponseInit = {
-      errorCode: ErrorCode.NONE,
-      memberId,
-      generationId: after.memberEpoch,
-      protocolType: consumerProtocolType,
-      protocolName: classic.protocols[0]!.name,
-      leader: "",
-      members: [],
-    };
-    return {
-      records,
-      answer: undefined,
-      settled: (errorCode) => {
-        if (errorCode === null) answer(response);
-      },
-    };
+    return { records, answer: undefined, settled: answerWhenWritten(after, after.memberEpoch, answer) };
+  }
+
+  /** The last member of the new protocol was a static one, and comes back with the old: the group goes back with it. */
+  private downgradeBy(
+    group: ConsumerGroup,
+    updated: ConsumerMember,
+    replacedId: string | null,
+    answer: JoinAnswer,
+    nowMs: number,
+  ): GroupDecision<void> | null {
+    const replaced = replacedId === null ? undefined : group.members.get(replacedId);
+    if (replaced === undefined || replaced.classic !== null) return null;
+    const { memberId } = updated;
+    const rest = [...group.members.values()].filter((member) => member !== replaced);
+    if (!this.migration.mayDowngrade([...rest, updated])) return null;
+    const isStale =
+      group.groupEpoch > group.assignmentEpoch ||
+      !sameNames(replaced.subscribedTopicNames, updated.subscribedTopicNames);
+    const successor = { memberId, of: replaced.memberId, isStale };
+    const records = this.migration.downgrade(group, [...rest, updated], nowMs, successor);
+    const settled = answerWhenWritten(updated, group.groupEpoch, answer);
+    return { records, answer: undefined, isApplied: true, settled };
   }
 
   private memberFor(
@@ -226,6 +235,25 @@ export class ConsumerClassic {
     if (member === undefined || member.memberEpoch !== memberEpoch || member.classic === null) return nothing;
     return this.consumer.fence(group, [member], nowMs);
   }
+}
+
+function answerWhenWritten(
+  member: ConsumerMember,
+  generationId: number,
+  answer: JoinAnswer,
+): (errorCode: number | null) => void {
+  const response: JoinGroupResponseInit = {
+    errorCode: ErrorCode.NONE,
+    memberId: member.memberId,
+    generationId,
+    protocolType: consumerProtocolType,
+    protocolName: member.classic!.protocols[0]!.name,
+    leader: "",
+    members: [],
+  };
+  return (errorCode) => {
+    if (errorCode === null) answer(response);
+  };
 }
 
 /** Whether the member's protocols have one that all classic members of the group have. */

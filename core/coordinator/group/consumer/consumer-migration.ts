@@ -30,6 +30,9 @@ import {
 import { metadataHashOf } from "./metadata-hash.ts";
 import { type Refused, refused } from "./refused.ts";
 
+const customAssignorAdvice =
+  "Please refer to the documentation or switch to a default assignor before re-attempting the upgrade.";
+
 export interface Upgraded {
   readonly group: ConsumerGroup;
   readonly records: GroupRecord[];
@@ -82,13 +85,15 @@ export class ConsumerMigration {
 
   private upgradeProblem(classic: ClassicGroup): string | null {
     const { consumerMemberCountMax, consumerMigrationPolicy: policy } = this.context.config;
-    const why = (reason: string): string =>
-      `Cannot upgrade classic group ${classic.groupId} to consumer group because ${reason}.`;
+    const why = (reason: string, end = "."): string =>
+      `Cannot upgrade classic group ${classic.groupId} to consumer group because ${reason}${end}`;
     if (policy !== "bidirectional" && policy !== "upgrade") return why("online upgrade is disabled");
     if (!classic.usesConsumerProtocol) return why("the group does not use the consumer embedded protocol");
     if (classic.members.size > consumerMemberCountMax)
       return why("the group size exceeds the consumer group maximum size");
-    return null;
+    // Its assignor keeps more with a partition than the coordinator could hand on.
+    const hasUserData = [...classic.members.values()].some((member) => (userDataOf(member)?.length ?? 0) > 0);
+    return hasUserData ? why(`an unsupported custom assignor is in use. ${customAssignorAdvice}`, "") : null;
   }
 
   private consumerMember(classic: ClassicGroup, member: ClassicMember): ConsumerMember {
@@ -144,14 +149,23 @@ export class ConsumerMigration {
     return rest.every((member) => member.classic !== null);
   }
 
-  /** The records; the classic group is in place and rebalances. They are not to be replayed. */
-  downgrade(group: ConsumerGroup, rest: readonly ConsumerMember[], nowMs: number): GroupRecord[] {
+  /**
+   * The records; the classic group is in place and rebalances. They are not to be replayed. With `successor` a static member takes over the place
+   * of another; then the group rebalances only where its target is out of date.
+   */
+  downgrade(
+    group: ConsumerGroup,
+    rest: readonly ConsumerMember[],
+    nowMs: number,
+    successor: { readonly memberId: string; readonly of: string; readonly isStale: boolean } | null = null,
+  ): GroupRecord[] {
     const { groupId } = group;
     const classic = new ClassicGroup(groupId, nowMs);
     classic.generationId = group.groupEpoch;
     const assignments = new Map<string, Buffer>();
     for (const member of rest) {
-      const assignment = this.assignmentBytes(member, group.targetOf(member.memberId));
+      const targetId = successor?.memberId === member.memberId ? successor.of : member.memberId;
+      const assignment = this.assignmentBytes(member, group.targetOf(targetId));
       assignments.set(member.memberId, assignment);
       const classicMember = new ClassicMember({
         memberId: member.memberId,
@@ -176,7 +190,8 @@ export class ConsumerMigration {
       this.context.timers.cancel(timerKeys.consumerClassicSync(groupId, member.memberId));
       this.rebalance.restartSession(classic, member);
     }
-    this.rebalance.prepare(classic, "the group went back to the classic protocol", nowMs);
+    if (successor === null || successor.isStale)
+      this.rebalance.prepare(classic, "the group went back to the classic protocol", nowMs);
     return records;
   }
 
@@ -201,6 +216,15 @@ export function subscriptionOf(
   if (metadata === undefined) return null;
   try {
     return readConsumerSubscription(metadata);
+  } catch (error) {
+    if (error instanceof MalformedMessage) return null;
+    throw error;
+  }
+}
+
+function userDataOf(member: ClassicMember): Buffer | null {
+  try {
+    return readConsumerAssignment(member.assignment).userData;
   } catch (error) {
     if (error instanceof MalformedMessage) return null;
     throw error;
