@@ -57,11 +57,12 @@ export class ConsumerClassic {
       sessionTimeoutMs: request.sessionTimeoutMs,
       protocols: request.protocols.map(({ name, metadata }) => ({ name, metadata: Buffer.from(metadata) })),
     };
-    const subscription = subscriptionOf({ classic });
-    if (request.protocolType !== consumerProtocolType || subscription === null || !supports(group, memberId, classic))
+    if (request.protocolType !== consumerProtocolType || !supports(group, memberId, classic))
       return refuse(ErrorCode.INCONSISTENT_GROUP_PROTOCOL);
     if (isUnknown && request.groupInstanceId === null && client.apiVersion >= memberIdRequiredFrom)
       return refuse(ErrorCode.MEMBER_ID_REQUIRED, memberId);
+    const subscription = subscriptionOf({ classic });
+    if (subscription === null) return refuse(ErrorCode.INCONSISTENT_GROUP_PROTOCOL);
     const records: GroupRecord[] = [];
     const { before, replacedId } = this.memberFor(group, memberId, request.groupInstanceId, records);
     const updated: ConsumerMember = {
