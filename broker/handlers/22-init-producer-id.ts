@@ -62,10 +62,16 @@ export function createTransactionalInit(parts: TransactionHandlerParts): Transac
       isTwoPhaseCommit: request.enable2Pc,
       keepsPrepared: request.keepPreparedTxn,
     };
-    return coordinators.transactions.initProducer(ask).then(({ errorCode, producer }) => ({
-      ...none,
-      errorCode: fencedFor(errorCode, context.apiVersion, fencedKnownFrom.initProducerId),
-      ...(producer === null ? {} : { producerId: producer.producerId, producerEpoch: producer.producerEpoch }),
-    }));
+    return coordinators.transactions.initProducer(ask).then(({ errorCode, producer }) => {
+      if (producer === null)
+        return { ...none, errorCode: fencedFor(errorCode, context.apiVersion, fencedKnownFrom.initProducerId) };
+      const { kept } = producer;
+      return {
+        ...{ throttleTimeMs: 0, errorCode, producerId: producer.producerId, producerEpoch: producer.producerEpoch },
+        ...(kept === undefined
+          ? {}
+          : { ongoingTxnProducerId: kept.producerId, ongoingTxnProducerEpoch: kept.producerEpoch }),
+      };
+    });
   };
 }

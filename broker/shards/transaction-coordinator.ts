@@ -27,7 +27,7 @@ import { ProduceVerifier } from "./transaction-verifier.ts";
 
 export type ProducerOutcome =
   | { readonly errorCode: number; readonly producer: null }
-  | { readonly errorCode: 0; readonly producer: { readonly producerId: bigint; readonly producerEpoch: number } };
+  | { readonly errorCode: 0; readonly producer: Extract<ProducerAnswer, { kind: "producer" }> };
 
 export class TransactionCoordinator {
   readonly host: ShardHost<TransactionShard, TransactionEntry, TransactionTimer>;

@@ -1,7 +1,15 @@
 // What EndTxn does to a transaction, by the version that its client works by. Up to version 1 the epoch stays, and a repeat is told by the state
 // alone; from version 2 on every end raises the epoch, so that a repeat is told by the epoch, and an abort is allowed where nothing was written.
 import { ErrorCode } from "../../protocol/index.ts";
-import { epochBumpVersion, isEpochExhausted, noProducerId, producerEpochMax, type Transaction } from "./transaction.ts";
+import {
+  epochBumpVersion,
+  isEpochExhausted,
+  noProducerId,
+  ownerOf,
+  producerEpochMax,
+  producersOfEnd,
+  type Transaction,
+} from "./transaction.ts";
 
 export interface EndAsk {
   readonly producerId: bigint;
@@ -30,11 +38,12 @@ export function endTransition(before: Transaction, ask: EndAsk, nowMs: number): 
 }
 
 function endInEpoch(before: Transaction, ask: EndAsk, nowMs: number): EndTransition {
-  if (before.producerId !== ask.producerId) return unknownProducer;
-  if (before.producerEpoch !== ask.producerEpoch) return fenced;
+  const owner = ownerOf(before);
+  if (owner.producerId !== ask.producerId) return unknownProducer;
+  if (owner.producerEpoch !== ask.producerEpoch) return fenced;
   switch (before.state) {
     case "Ongoing":
-      return prepared(before, ask, nowMs, before.producerEpoch, noProducerId);
+      return prepared(before, ask, nowMs, 0, noProducerId);
     case "CompleteCommit":
       return ask.isCommit ? repeat : invalidState;
     case "CompleteAbort":
@@ -49,15 +58,16 @@ function endInEpoch(before: Transaction, ask: EndAsk, nowMs: number): EndTransit
 }
 
 function endWithBump(before: Transaction, ask: EndAsk, nowMs: number): EndTransition {
+  const owner = ownerOf(before);
   // The producer id changed at the end that is asked for again, as its epochs had run out.
   const isRepeatOfRotation =
     before.previousProducerId === ask.producerId &&
     before.previousProducerId !== before.producerId &&
     ask.producerEpoch === producerEpochMax - 1 &&
     before.producerEpoch === 0;
-  if (before.producerId !== ask.producerId && !isRepeatOfRotation) return unknownProducer;
-  const isRepeat = isRepeatOfRotation || before.producerEpoch === ask.producerEpoch + 1;
-  const isCurrent = before.producerEpoch === ask.producerEpoch;
+  if (owner.producerId !== ask.producerId && !isRepeatOfRotation) return unknownProducer;
+  const isRepeat = isRepeatOfRotation || owner.producerEpoch === ask.producerEpoch + 1;
+  const isCurrent = owner.producerEpoch === ask.producerEpoch;
   switch (before.state) {
     case "Ongoing":
       return isCurrent ? bumped(before, ask, nowMs, false) : fenced;
@@ -83,32 +93,29 @@ function endWithBump(before: Transaction, ask: EndAsk, nowMs: number): EndTransi
 }
 
 function bumped(before: Transaction, ask: EndAsk, nowMs: number, isEmpty: boolean): EndTransition {
-  let nextProducerId = noProducerId;
-  if (isEpochExhausted(before.producerEpoch)) {
+  let freshProducerId = noProducerId;
+  if (isEpochExhausted(ownerOf(before).producerEpoch)) {
     if (ask.freshProducerId === null) return { kind: "needs-producer-id" };
-    nextProducerId = ask.freshProducerId;
+    freshProducerId = ask.freshProducerId;
   }
-  const epoch = Math.min(before.producerEpoch + 1, producerEpochMax);
   // Nothing was written: the transaction begins with its end.
-  return prepared(isEmpty ? { ...before, startMs: nowMs } : before, ask, nowMs, epoch, nextProducerId);
+  return prepared(isEmpty ? { ...before, startMs: nowMs } : before, ask, nowMs, 1, freshProducerId);
 }
 
 function prepared(
   before: Transaction,
   ask: EndAsk,
   nowMs: number,
-  producerEpoch: number,
-  nextProducerId: bigint,
+  raise: number,
+  freshProducerId: bigint,
 ): EndTransition {
-  const isBumped = producerEpoch !== before.producerEpoch;
   return {
     kind: "prepared",
     transaction: {
       ...before,
+      ...producersOfEnd(before, raise, freshProducerId),
       previousProducerId: before.producerId,
-      nextProducerId,
-      producerEpoch,
-      lastProducerEpoch: isBumped ? before.producerEpoch : before.lastProducerEpoch,
+      lastProducerEpoch: raise > 0 ? before.producerEpoch : before.lastProducerEpoch,
       state: ask.isCommit ? "PrepareCommit" : "PrepareAbort",
       updateMs: nowMs,
       clientVersion: ask.clientVersion,

@@ -10,7 +10,7 @@ const ids = ["a", "b"];
 const runs = Number(process.env.BLUMFELD_PROPERTY_RUNS ?? 300);
 
 type Step =
-  | { readonly kind: "init"; readonly id: number; readonly isAgain: boolean }
+  | { readonly kind: "init"; readonly id: number; readonly isAgain: boolean; readonly keeps: boolean }
   | { readonly kind: "add"; readonly id: number; readonly partition: number; readonly isZombie: boolean }
   | {
       readonly kind: "end";
@@ -25,7 +25,10 @@ type Step =
 
 const id = fc.nat(ids.length - 1);
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 3, arbitrary: fc.record({ kind: fc.constant("init" as const), id, isAgain: fc.boolean() }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ kind: fc.constant("init" as const), id, isAgain: fc.boolean(), keeps: fc.boolean() }),
+  },
   {
     weight: 5,
     arbitrary: fc.record({ kind: fc.constant("add" as const), id, partition: fc.nat(3), isZombie: fc.boolean() }),
@@ -60,7 +63,7 @@ interface Known {
 }
 
 class World {
-  test = TestTransactions.empty();
+  test = TestTransactions.empty({ isTwoPhaseCommitEnabled: true });
   readonly known = new Map<string, Known>(ids.map((name) => [name, { producers: [], open: new Set() }]));
   private isRefusing = false;
 
@@ -109,7 +112,7 @@ class World {
     return this.test.shard.transaction(name);
   }
 
-  private init({ id, isAgain }: Extract<Step, { kind: "init" }>): void {
+  private init({ id, isAgain, keeps }: Extract<Step, { kind: "init" }>): void {
     const name = ids[id]!;
     const known = this.known.get(name)!;
     const before = this.transaction(name);
@@ -119,12 +122,19 @@ class World {
         shard.initProducer(
           {
             ...{ transactionalId: name, timeoutMs: 60_000, expected, freshProducerId },
-            ...{ isTwoPhaseCommit: false, keepsPrepared: false },
+            ...{ isTwoPhaseCommit: false, keepsPrepared: keeps },
           },
           nowMs,
         ),
     );
     if (!("kind" in answer)) return expect(answer.errorCode).toBe(ErrorCode.NOT_ENOUGH_REPLICAS);
+    if (answer.kind === "producer" && answer.kept !== undefined) {
+      expect(keeps && before?.state === "Ongoing").toBe(true);
+      expect(answer.kept).toEqual({ producerId: before!.producerId, producerEpoch: before!.producerEpoch });
+      known.producers.push(answer);
+      expect(this.transaction(name)!.partitions).toEqual(before!.partitions);
+      return;
+    }
     if (answer.kind === "producer") {
       expect(["Ongoing", "PrepareCommit", "PrepareAbort"]).not.toContain(before?.state);
       known.producers.push(answer);
@@ -147,11 +157,12 @@ class World {
     const partitions = new Map([["t", [partition]]]);
     const ask = { transactionalId: name, ...answerOf(producer), partitions, clientVersion: 2 };
     const code = this.test.decide((shard, nowMs) => shard.addPartitions(ask, nowMs));
-    const isOwner = before.producerId === producer.producerId && before.producerEpoch === producer.producerEpoch;
+    const isOwner = isOwnedBy(before, producer);
     if (code !== ErrorCode.NONE) {
-      if (isOwner && typeof code === "number") expect(before.state).toMatch(/^Prepare/);
+      if (isOwner && typeof code === "number" && before.nextProducerEpoch < 0) expect(before.state).toMatch(/^Prepare/);
       return;
     }
+    expect(before.nextProducerEpoch, "nothing is added to what was prepared").toBe(-1);
     expect(isOwner, "no zombie adds to a transaction").toBe(true);
     known.open.add(partition);
   }
@@ -162,7 +173,7 @@ class World {
     const producer = isZombie ? known.producers.at(-2) : known.producers.at(-1);
     if (producer === undefined) return;
     const before = this.transaction(name)!;
-    const isOwner = before.producerId === producer.producerId && before.producerEpoch === producer.producerEpoch;
+    const isOwner = isOwnedBy(before, producer);
     const answer = this.test.decideWithId(
       (freshProducerId) => (shard, nowMs) =>
         shard.endTransaction(
@@ -178,8 +189,11 @@ class World {
     if (isCommit) expect(before.state, "only what is open is committed").toBe("Ongoing");
     expect([...(after.partitions.get("t") ?? [])].sort()).toEqual([...known.open].sort());
     known.open.clear();
+    // The markers are above all that the transaction's writer sent, or of its own epoch where its client knows no other.
+    const isRaised = version === 2 || before.nextProducerEpoch >= 0;
+    expect(after.producerId).toBe(before.producerId);
+    expect(after.producerEpoch > before.producerEpoch).toBe(isRaised);
     if (version === 2) known.producers.push(answer);
-    else expect(after.producerEpoch).toBe(before.producerEpoch);
   }
 
   /** As if the id had had thirty thousand transactions: its epochs run out. */
@@ -216,6 +230,14 @@ class World {
         expect([...one.partitions.get("t")!].sort()).toEqual([...this.known.get(name)!.open].sort());
     }
   }
+}
+
+/** The newest that was let in: where it took over what another had prepared, it and not that one. */
+function isOwnedBy(one: Transaction, producer: Producer): boolean {
+  const isTaken = one.nextProducerEpoch >= 0;
+  return isTaken
+    ? one.nextProducerId === producer.producerId && one.nextProducerEpoch === producer.producerEpoch
+    : one.producerId === producer.producerId && one.producerEpoch === producer.producerEpoch;
 }
 
 function answerOf({ producerEpoch, producerId }: Producer): Producer {

@@ -8,6 +8,7 @@
 //   Ongoing         → Prepare*         EndTxn
 //   Ongoing         → PrepareAbort     InitProducerId of another producer, or the timeout: both fence the epoch
 //   Empty, Complete*→ PrepareAbort     EndTxn of a client of transactions v2 that does not know whether it wrote anything
+//   Ongoing         → Ongoing          InitProducerId that keeps what is prepared: its producer decides in place of the writer
 //   Prepare*        → Complete*        all markers are written
 //   Empty, Complete*→ (none)           the id was not used for transactional.id.expiration.ms
 import { assert } from "../../base/index.ts";
@@ -18,10 +19,13 @@ import {
   hasPartitions,
   hasTimedOut,
   isEpochExhausted,
+  isKept,
   noPartitions,
   noProducerEpoch,
   noProducerId,
-  producerEpochMax,
+  ownerOf,
+  type ProducerIdAndEpoch,
+  producersOfEnd,
   type Transaction,
   type TransactionPartitions,
   timeoutMsNone,
@@ -44,14 +48,13 @@ export interface TransactionEntry {
 
 export type TransactionDecision<Answer> = Decision<Answer, TransactionEntry>;
 
-export interface ProducerIdAndEpoch {
-  readonly producerId: bigint;
-  readonly producerEpoch: number;
-}
-
 /** `needsProducerId`: nothing was decided; ask again with an id that no one has. */
 export type ProducerAnswer =
-  | ({ readonly kind: "producer" } & ProducerIdAndEpoch)
+  | ({
+      readonly kind: "producer";
+      /** The writer of the prepared transaction that this producer has to decide. */
+      readonly kept?: ProducerIdAndEpoch;
+    } & ProducerIdAndEpoch)
   | { readonly kind: "refused"; readonly errorCode: number }
   | { readonly kind: "needs-producer-id" };
 
@@ -108,7 +111,7 @@ export class TransactionShard implements Shard<TransactionEntry, TransactionTime
     if (ask.transactionalId === "") return refused(ErrorCode.INVALID_REQUEST);
     if (ask.isTwoPhaseCommit && !config.isTwoPhaseCommitEnabled)
       return refused(ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED);
-    if (ask.keepsPrepared) return refused(ErrorCode.UNSUPPORTED_VERSION);
+    if (ask.keepsPrepared && !config.isTwoPhaseCommitEnabled) return refused(ErrorCode.UNSUPPORTED_VERSION);
     if (!ask.isTwoPhaseCommit && (ask.timeoutMs <= 0 || ask.timeoutMs > config.timeoutMsMax))
       return refused(ErrorCode.INVALID_TRANSACTION_TIMEOUT);
     const timeoutMs = ask.isTwoPhaseCommit ? timeoutMsNone : ask.timeoutMs;
@@ -121,6 +124,7 @@ export class TransactionShard implements Shard<TransactionEntry, TransactionTime
       case "PrepareAbort":
         return refused(ErrorCode.CONCURRENT_TRANSACTIONS);
       case "Ongoing":
+        if (ask.keepsPrepared) return keptBy(before, ask, nowMs);
         // The epoch that fences is given to nobody: the client asks again and gets the one after it.
         return this.fencingAbort(before, nowMs, concurrent);
       default:
@@ -296,8 +300,8 @@ export class TransactionShard implements Shard<TransactionEntry, TransactionTime
   private fencingAbort<Answer>(before: Transaction, nowMs: number, answer: Answer): TransactionDecision<Answer> {
     const transaction: Transaction = {
       ...before,
+      ...producersOfEnd(before, 1, noProducerId),
       previousProducerId: before.producerId,
-      producerEpoch: Math.min(before.producerEpoch + 1, producerEpochMax),
       lastProducerEpoch: noProducerEpoch,
       state: "PrepareAbort",
       updateMs: nowMs,
@@ -378,19 +382,47 @@ function emptyTransaction(transactionalId: string, producerId: bigint): Transact
   };
 }
 
+/** KIP-939: the open transaction stays as it was prepared; the producer that asks fences the one before and will decide it. */
+function keptBy(before: Transaction, ask: InitProducerAsk, nowMs: number): TransactionDecision<ProducerAnswer> {
+  const owner = ownerOf(before);
+  const isExhausted = isEpochExhausted(owner.producerEpoch);
+  if (isExhausted && ask.freshProducerId === null) return needsProducerId;
+  const next: ProducerIdAndEpoch = isExhausted
+    ? { producerId: ask.freshProducerId!, producerEpoch: 0 }
+    : { producerId: owner.producerId, producerEpoch: owner.producerEpoch + 1 };
+  const transaction: Transaction = {
+    ...before,
+    nextProducerId: next.producerId,
+    nextProducerEpoch: next.producerEpoch,
+    timeoutMs: ask.isTwoPhaseCommit ? timeoutMsNone : before.timeoutMs,
+    updateMs: nowMs,
+  };
+  const { producerEpoch, producerId } = before;
+  return {
+    records: [entryOf(transaction)],
+    answer: { kind: "producer", ...next, kept: { producerId, producerEpoch } },
+  };
+}
+
 /** Whether the producer that a client says it was can still be the id's: the present one, or the one that ran out of epochs just before. */
 function isOwnProducer(known: Transaction, expected: ProducerIdAndEpoch): boolean {
   return (
     known.producerEpoch === noProducerEpoch ||
     expected.producerId === known.producerId ||
+    expected.producerId === ownerOf(known).producerId ||
     (expected.producerId === known.previousProducerId && isEpochExhausted(expected.producerEpoch))
   );
 }
 
 function ownerProblem(known: Transaction | undefined, ask: TransactionAsk): number {
   if (ask.transactionalId === "") return ErrorCode.INVALID_REQUEST;
-  if (known === undefined || known.producerId !== ask.producerId) return ErrorCode.INVALID_PRODUCER_ID_MAPPING;
-  return known.producerEpoch === ask.producerEpoch ? ErrorCode.NONE : ErrorCode.PRODUCER_FENCED;
+  if (known === undefined) return ErrorCode.INVALID_PRODUCER_ID_MAPPING;
+  const owner = ownerOf(known);
+  const isOwner = owner.producerId === ask.producerId && owner.producerEpoch === ask.producerEpoch;
+  if (isOwner) return isKept(known) ? ErrorCode.INVALID_TXN_STATE : ErrorCode.NONE;
+  return ask.producerId === owner.producerId || ask.producerId === known.producerId
+    ? ErrorCode.PRODUCER_FENCED
+    : ErrorCode.INVALID_PRODUCER_ID_MAPPING;
 }
 
 function completed(prepared: Transaction, nowMs: number): Transaction {
@@ -400,7 +432,8 @@ function completed(prepared: Transaction, nowMs: number): Transaction {
     producerId: isRotated ? prepared.nextProducerId : prepared.producerId,
     previousProducerId: prepared.producerId,
     nextProducerId: noProducerId,
-    producerEpoch: isRotated ? 0 : prepared.producerEpoch,
+    nextProducerEpoch: noProducerEpoch,
+    producerEpoch: isRotated ? Math.max(0, prepared.nextProducerEpoch) : prepared.producerEpoch,
     state: prepared.state === "PrepareCommit" ? "CompleteCommit" : "CompleteAbort",
     partitions: noPartitions,
     updateMs: nowMs,

@@ -38,7 +38,7 @@ export interface Transaction {
   readonly producerEpoch: number;
   /** For repeats of InitProducerId; is in no record, and so unknown after a load. */
   readonly lastProducerEpoch: number;
-  /** Of the producer that decides a prepared transaction (KIP-939); -1: none does. */
+  /** With `nextProducerId`, the producer that took over a prepared transaction and decides it (KIP-939); -1: none did. */
   readonly nextProducerEpoch: number;
   readonly timeoutMs: number;
   readonly state: TransactionStateName;
@@ -51,6 +51,50 @@ export interface Transaction {
 }
 
 export const noPartitions: TransactionPartitions = new Map();
+
+export interface ProducerIdAndEpoch {
+  readonly producerId: bigint;
+  readonly producerEpoch: number;
+}
+
+/** Who may act on the id: the producer that took over where one did. */
+export function ownerOf(transaction: Transaction): ProducerIdAndEpoch {
+  const { nextProducerEpoch, nextProducerId, producerEpoch, producerId } = transaction;
+  return nextProducerEpoch < 0
+    ? { producerId, producerEpoch }
+    : { producerId: nextProducerId, producerEpoch: nextProducerEpoch };
+}
+
+/** A transaction that another producer than its writer will decide: nothing is added to it. */
+export function isKept(transaction: Transaction): boolean {
+  return transaction.state === "Ongoing" && transaction.nextProducerEpoch >= 0;
+}
+
+/**
+ * The producers of a transaction that is decided, its owner's epoch raised by `raise`: who the markers are of, and, where that is another, who goes
+ * on. `freshProducerId`: for an owner whose epochs have run out.
+ */
+export function producersOfEnd(
+  before: Transaction,
+  raise: number,
+  freshProducerId: bigint,
+): Pick<Transaction, "producerId" | "producerEpoch" | "nextProducerId" | "nextProducerEpoch"> {
+  const { producerId } = before;
+  const owner = ownerOf(before);
+  const raised = Math.min(owner.producerEpoch + raise, producerEpochMax);
+  const isSame = owner.producerId === producerId;
+  // Where another id decides, the markers are one epoch above the writer's, so that it writes no more.
+  const producerEpoch = isSame ? raised : Math.min(before.producerEpoch + 1, producerEpochMax);
+  if (freshProducerId !== noProducerId)
+    return {
+      producerId,
+      producerEpoch,
+      nextProducerId: freshProducerId,
+      nextProducerEpoch: isSame ? noProducerEpoch : 0,
+    };
+  if (isSame) return { producerId, producerEpoch, nextProducerId: noProducerId, nextProducerEpoch: noProducerEpoch };
+  return { producerId, producerEpoch, nextProducerId: owner.producerId, nextProducerEpoch: raised };
+}
 
 /** Whether this epoch can be raised no more without becoming the one that nobody gets. */
 export function isEpochExhausted(epoch: number): boolean {
