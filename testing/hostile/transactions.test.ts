@@ -204,3 +204,25 @@ describe("stale producer epoch; sequence reused after an aborted txn: 47 / 90; m
     expect(records.length).toBe(2);
   });
 });
+
+describe("WriteTxnMarkers of what no coordinator has: nothing is written", () => {
+  test.each([
+    ["a negative producer id", { producerId: -5n }, ErrorCode.INVALID_PRODUCER_ID_MAPPING],
+    ["a producer id above 2^53", { producerId: 2n ** 62n }, ErrorCode.INVALID_PRODUCER_ID_MAPPING],
+    ["a negative producer epoch", { producerEpoch: -3 }, ErrorCode.INVALID_PRODUCER_EPOCH],
+    ["a negative coordinator epoch", { coordinatorEpoch: -(2 ** 31) }, ErrorCode.TRANSACTION_COORDINATOR_FENCED],
+  ])("%s", async (_what, change, code) => {
+    const topics = [{ name: topic, partitionIndexes: [0] }];
+    const marker = {
+      producerId: 7n,
+      producerEpoch: 0,
+      transactionResult: true,
+      topics,
+      coordinatorEpoch: 0,
+      ...change,
+    };
+    const answer = await connection.ask(ApiKey.WriteTxnMarkers, 1, { markers: [marker] });
+    expect(answer.markers[0]!.topics[0]!.partitions).toEqual([{ partitionIndex: 0, errorCode: code }]);
+    expect(await offsets(connection, topic)).toEqual([0, 0]);
+  });
+});
