@@ -3,6 +3,7 @@ import type { Uuid } from "../../../base/index.ts";
 import type { OffsetCommitValue } from "../../../protocol/index.ts";
 import type { TransactionalWriter, UndoLog } from "../../runtime/index.ts";
 import { UndoMap } from "../../runtime/index.ts";
+import { PartitionOffsets } from "./partition-offsets.ts";
 
 export interface StoredOffset {
   readonly offset: bigint;
@@ -16,8 +17,7 @@ export interface StoredOffset {
   readonly order: number;
 }
 
-type ByPartition = UndoMap<number, StoredOffset>;
-export type ByTopic = UndoMap<string, ByPartition>;
+export type ByTopic = UndoMap<string, PartitionOffsets>;
 type PendingOffsets = UndoMap<string, ByTopic>;
 
 export class OffsetStore {
@@ -25,6 +25,8 @@ export class OffsetStore {
   private readonly committed: UndoMap<string, ByTopic>;
   private readonly pending: UndoMap<number, PendingOffsets>;
   private order = 0;
+  /** The ids of few topics stand in many records: each is kept once. */
+  private lastTopicId: Uuid | null = null;
   /** Of committed offsets. */
   count = 0;
 
@@ -84,13 +86,14 @@ export class OffsetStore {
       }
       return;
     }
+    if (value.topicId !== this.lastTopicId) this.lastTopicId = value.topicId;
     const stored: StoredOffset = {
       offset: value.offset,
       leaderEpoch: value.leaderEpoch,
       metadata: value.metadata,
       commitTimestampMs: Number(value.commitTimestamp),
       expireTimestampMs: Number(value.expireTimestamp),
-      topicId: value.topicId,
+      topicId: this.lastTopicId!,
       order: this.order++,
     };
     if (transaction === null) return this.put(group, topic, partition, stored);
@@ -124,13 +127,14 @@ export class OffsetStore {
   }
 
   private addToCount(step: number): void {
-    this.undo.remember(() => {
-      this.count -= step;
-    });
+    if (this.undo.isRecording)
+      this.undo.remember(() => {
+        this.count -= step;
+      });
     this.count += step;
   }
 
-  private partitionsOf(groups: UndoMap<string, ByTopic>, group: string, topic: string): ByPartition {
+  private partitionsOf(groups: UndoMap<string, ByTopic>, group: string, topic: string): PartitionOffsets {
     let topics = groups.get(group);
     if (topics === undefined) {
       topics = new UndoMap(this.undo);
@@ -138,7 +142,7 @@ export class OffsetStore {
     }
     let partitions = topics.get(topic);
     if (partitions === undefined) {
-      partitions = new UndoMap(this.undo);
+      partitions = new PartitionOffsets(this.undo);
       topics.set(topic, partitions);
     }
     return partitions;
