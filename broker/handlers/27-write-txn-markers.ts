@@ -25,6 +25,7 @@ export function createWriteTxnMarkersHandler(parts: TransactionHandlerParts): Ha
         producerEpoch: asked.producerEpoch,
         coordinatorEpoch: asked.coordinatorEpoch,
         isCommit: asked.transactionResult,
+        transactionVersion: asked.transactionVersion,
       };
       const problem = markerProblem(asked);
       const write = async (topic: string, partitionIndex: number) => {

@@ -52,6 +52,7 @@ async function verified(parts: Parts, request: TxnOffsetCommitRequest, context: 
   if (partition === null) return ErrorCode.COORDINATOR_NOT_AVAILABLE;
   const { producerEpoch } = request;
   const producerId = Number(request.producerId);
+  if (!Number.isSafeInteger(producerId) || producerId < 0) return ErrorCode.INVALID_PRODUCER_ID_MAPPING;
   const offsets = parts.partitions.get(consumerOffsetsTopic, partition);
   if (offsets?.log?.hasOngoingTransaction(producerId, producerEpoch) === true) return ErrorCode.NONE;
   const write = { topic: consumerOffsetsTopic, partition, producerId, producerEpoch };

@@ -101,8 +101,9 @@ export class Partition {
     const log = this.leaderLog;
     // Through the pool the write outlives the turn, and so must its bytes.
     const owned = this.host.paceOf(log.directory).isSlow ? Buffer.from(bytes) : bytes;
-    const { origin, nowMs, verification, unpacked } = how;
-    const outcome = log.append(owned, { origin, nowMs, verification, unpacked, leaderEpoch: this.leaderEpoch });
+    const { origin, nowMs, transactionVersion, verification, unpacked } = how;
+    const { leaderEpoch } = this;
+    const outcome = log.append(owned, { origin, nowMs, transactionVersion, verification, unpacked, leaderEpoch });
     if (outcome.kind === "appended") this.host.markDirty(this);
     return outcome;
   }

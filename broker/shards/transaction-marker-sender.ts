@@ -27,12 +27,13 @@ export class MarkerSender {
   }
 
   send(transaction: Transaction, coordinatorEpoch: number, shard: DecidingShard): void {
-    const { partitions, producerEpoch, producerId, state } = transaction;
+    const { clientVersion, partitions, producerEpoch, producerId, state } = transaction;
     const marker: Marker = {
       producerId: Number(producerId),
       producerEpoch,
       coordinatorEpoch,
       isCommit: state === "PrepareCommit",
+      transactionVersion: clientVersion,
     };
     // One more than there are partitions, so that the end comes once, and after all have begun.
     let left = 1;

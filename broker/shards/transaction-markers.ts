@@ -10,6 +10,8 @@ export interface Marker extends TransactionalWriter {
   /** Leader epoch of the coordinator's partition: an older coordinator's marker is refused. */
   readonly coordinatorEpoch: number;
   readonly isCommit: boolean;
+  /** What the transaction was ended by: from 2 on the marker's epoch is above the data's. */
+  readonly transactionVersion: number;
 }
 
 type Parts = Pick<BrokerParts, "partitions" | "clock" | "logger">;
@@ -45,7 +47,8 @@ export class TransactionMarkers {
     if (partition === null || problem !== ErrorCode.NONE) return done(problem);
     if (partition.isBelowMinIsr) return done(ErrorCode.NOT_ENOUGH_REPLICAS);
     const nowMs = this.parts.clock.wallMs();
-    const outcome = partition.append(markerBatch(marker, nowMs), { origin: "coordinator", nowMs });
+    const { transactionVersion } = marker;
+    const outcome = partition.append(markerBatch(marker, nowMs), { origin: "coordinator", nowMs, transactionVersion });
     if (outcome.kind === "refused") {
       this.parts.logger.warn({ partition: partition.name, code: outcome.errorCode }, outcome.message);
       return done(outcome.errorCode);

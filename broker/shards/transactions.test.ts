@@ -334,3 +334,58 @@ it("refuses what no transaction of the producer covers", async () => {
   expect(await produce(client, 12, "x", 0, marker)).not.toBe(0);
   expect(await committedValues(client, 0)).toEqual([]);
 });
+
+it("lets an administrator find and end a transaction that no coordinator knows", async () => {
+  const client = await start(new MemoryDisk());
+  const builder = new RecordBatchBuilder();
+  builder.append(1_700_000_000_000, null, "hanging");
+  const records = builder.build({ producerId: 77, producerEpoch: 3, baseSequence: 0, transactional: true });
+  const partition = fixture!.broker.parts.partitions.get("t", 0)!;
+  expect(partition.append(records, { origin: "client", nowMs: Date.now() }).kind).toBe("appended");
+  const describe = async () => {
+    const answer = await client.ask(ApiKey.DescribeProducers, 0, { topics: [{ name: "t", partitionIndexes: [0] }] });
+    return answer.topics[0]!.partitions[0]!.activeProducers[0]!;
+  };
+  expect(await describe()).toMatchObject({ producerId: 77n, producerEpoch: 3, currentTxnStartOffset: 0n });
+  const listed = await settled(
+    () => client.ask(ApiKey.ListTransactions, 0, { stateFilters: ["Ongoing", "Nonsense"], producerIdFilters: [77n] }),
+    ({ errorCode }) => errorCode,
+  );
+  expect(listed).toMatchObject({ errorCode: 0, transactionStates: [], unknownStateFilters: ["Nonsense"] });
+  const marker = { producerId: 77n, producerEpoch: 3, coordinatorEpoch: 0, transactionResult: false };
+  const topics = [
+    { name: "t", partitionIndexes: [0] },
+    { name: "nowhere", partitionIndexes: [0] },
+  ];
+  const ended = await client.ask(ApiKey.WriteTxnMarkers, 1, { markers: [{ ...marker, topics }] });
+  expect(ended.markers[0]!.topics.map(({ partitions }) => partitions[0]!.errorCode)).toEqual([
+    ErrorCode.NONE,
+    ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
+  ]);
+  expect(await describe()).toMatchObject({ currentTxnStartOffset: -1n });
+  expect(partition.log!.lastStableOffset).toBe(2);
+});
+
+it("lists transactional ids by state, time and pattern", async () => {
+  const client = await start(new MemoryDisk());
+  for (const id of ["app-1", "app-2", "other"]) await new Producer(client, id, true).init();
+  const open = new Producer(client, "app-3", true);
+  await open.init();
+  expect(await open.send(0, "open")).toBe(0);
+  const list = async (filters: {
+    stateFilters?: string[];
+    durationFilter?: bigint;
+    transactionalIdPattern?: string;
+  }) => {
+    const request = { stateFilters: [], producerIdFilters: [], ...filters };
+    const answer = await client.ask(ApiKey.ListTransactions, 2, request);
+    return answer.errorCode !== 0
+      ? answer.errorCode
+      : answer.transactionStates.map((one) => one.transactionalId).sort();
+  };
+  expect(await list({})).toEqual(["app-1", "app-2", "app-3", "other"]);
+  expect(await list({ stateFilters: ["Ongoing"] })).toEqual(["app-3"]);
+  expect(await list({ stateFilters: ["Ongoing"], durationFilter: 60_000n })).toEqual([]);
+  expect(await list({ transactionalIdPattern: "app-[12]" })).toEqual(["app-1", "app-2"]);
+  expect(await list({ transactionalIdPattern: "app-(" })).toBe(ErrorCode.INVALID_REGULAR_EXPRESSION);
+});

@@ -165,7 +165,7 @@ export class LogAppender {
     const origin = how.origin === "replication" ? "replication" : "coordinator";
     for (let at = 0; at < bytes.length; at += batchSizeAt(bytes, at)) {
       if (batchProducerId(bytes, at) < 0) continue;
-      const verdict = state.producers.check(bytes, at, { origin });
+      const verdict = state.producers.check(bytes, at, { origin, transactionVersion: how.transactionVersion });
       if (verdict.kind === "refused") {
         state.producers.undoTo(changeCount);
         return this.producerRefusal(verdict);

@@ -20,6 +20,11 @@ export interface AppendOptions {
    * "unverified" refuses a transactional batch that would begin a transaction here with INVALID_TXN_STATE. Default "not-needed".
    */
   readonly verification?: "not-needed" | "verified" | "unverified";
+  /**
+   * Of a marker: the transaction.version that its transaction was ended by. From 2 on (KIP-890) it comes in an epoch above the data's; one of the
+   * same epoch is the repeat of an earlier marker, and must not end the transaction that has begun since. Default 0.
+   */
+  readonly transactionVersion?: number;
   /** A packed batch's records, where the caller has unpacked them already, within `unpackedRecordsBytesMax`. Only read. */
   readonly unpacked?: Buffer;
 }

@@ -202,6 +202,23 @@ describe("transactions", () => {
     expect(end(world, log, "abort", 7, 5, 5)).toBe("appended");
   });
 
+  test("from transactions v2 on, takes a marker of the data's epoch for the repeat of an earlier one", () => {
+    const world = logWorld();
+    const log = world.create();
+    const again = (): string | number => {
+      const how = asClient(world, { origin: "coordinator", transactionVersion: 2 });
+      const outcome = log.append(marker("abort", 7, 4, 0), how);
+      log.writePending();
+      return outcome.kind === "refused" ? outcome.errorCode : outcome.kind;
+    };
+    send(world, log, { sequence: 0, epoch: 3, transactional: true });
+    expect(again()).toBe("appended");
+    expect(again()).toBe("appended");
+    send(world, log, { sequence: 0, epoch: 4, transactional: true });
+    expect(again()).toBe(staleEpoch);
+    expect(log.hasOngoingTransaction(7, 4)).toBe(true);
+  });
+
   test("a marker without data changes no stable offset and enters no index", () => {
     const world = logWorld();
     const log = world.create();

@@ -21,6 +21,8 @@ import type { AbortedEntry } from "./segment-indexes.ts";
 
 /** A repeat of any of these is recognised. */
 export const producerBatchCountMax = 5;
+/** From this transaction.version on a marker's epoch is above its transaction's. */
+const epochAboveDataFrom = 2;
 const sequenceMax = 0x7fff_ffff;
 
 export interface ProducerBatch {
@@ -62,6 +64,8 @@ export interface ProducerCheck {
   readonly firstOffset?: number;
   /** A transaction that would begin here has not been confirmed by its coordinator. */
   readonly isUnverified?: boolean;
+  /** Of a marker: the transaction.version that its transaction was ended by. */
+  readonly transactionVersion?: number;
 }
 
 interface OpenTransaction {
@@ -131,7 +135,7 @@ export class ProducerState {
     const producerId = batchProducerId(buffer, position);
     const current = this.producers.get(producerId) ?? unknownProducer(producerId);
     const firstOffset = check.firstOffset ?? batchBaseOffset(buffer, position);
-    if (batchIsControl(buffer, position)) return checkMarker(buffer, position, current, firstOffset, check.origin);
+    if (batchIsControl(buffer, position)) return checkMarker(buffer, position, current, firstOffset, check);
     return checkData(buffer, position, current, firstOffset, check);
   }
 
@@ -336,7 +340,7 @@ function checkMarker(
   position: number,
   current: ProducerEntry,
   offset: number,
-  origin: ProducerCheck["origin"],
+  { origin, transactionVersion = 0 }: ProducerCheck,
 ): ProducerVerdict {
   const cursor = new RecordCursor().openBatch(buffer, position);
   const hasRecord = cursor.next();
@@ -348,6 +352,8 @@ function checkMarker(
   const epoch = batchProducerEpoch(buffer, position);
   if (origin !== "replication") {
     if (epoch < current.epoch) return staleEpoch(current, epoch);
+    const isRepeat = transactionVersion >= epochAboveDataFrom && epoch === current.epoch;
+    if (isRepeat && current.transactionFirstOffset >= 0) return staleEpoch(current, epoch);
     if (marker.coordinatorEpoch < current.coordinatorEpoch) {
       return refused(
         ErrorCode.TRANSACTION_COORDINATOR_FENCED,
