@@ -78,6 +78,7 @@ export class Broker {
     this.handlers = createHandlers(this.parts);
     this.router = new Router({
       handlers: this.handlers,
+      listenerKind: "broker",
       requestBytesMax: config.requestBytesMax,
       isUnstableApiVersionsEnabled: config.isUnstableApiVersionsEnabled,
       slowRequestMs: config.slowRequestMs,

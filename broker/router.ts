@@ -1,4 +1,5 @@
-// From a request's head to its handler, and from a handler's result to bytes. One for the whole broker; holds what all sessions share.
+// From a request's head to its handler, and from a handler's result to bytes. One for the listeners of clients and brokers, one for those
+// of controllers; holds what all sessions share.
 import {
   ByteReader,
   ByteWriter,
@@ -16,6 +17,7 @@ import {
   apiVersionsRefusalVersion,
   ErrorCode,
   encodeResponseFrame,
+  type ListenerKind,
   type RequestOf,
   type ResponseInitOf,
 } from "@blumfeld/core/protocol";
@@ -33,6 +35,8 @@ const answerBufferBytes = 16 * 1024;
 
 export interface RouterParts {
   readonly handlers: HandlerTable;
+  /** Whose requests are taken: an API that is not for these listeners ends the connection. */
+  readonly listenerKind: ListenerKind;
   readonly requestBytesMax: number;
   readonly isUnstableApiVersionsEnabled: boolean;
   /** Requests slower than this are logged, with their API and client. Null: none. */
@@ -75,7 +79,7 @@ export class Router {
 
   /** Undefined where the API is not for this listener's clients, or not served at all. */
   handlerFor(api: Api): Handler<ApiKey> | undefined {
-    return api.listeners.includes("broker") ? this.parts.handlers.get(api.key) : undefined;
+    return api.listeners.includes(this.parts.listenerKind) ? this.parts.handlers.get(api.key) : undefined;
   }
 
   /** `session.onTurnEnd` is called behind this turn's writes. */

@@ -9,13 +9,17 @@ import type { BrokerSettings, Endpoint } from "@blumfeld/core/model/settings";
 /** Slower requests are logged: a turn of the loop should take a hundredth of this. */
 export const slowRequestMsDefault = 1_000;
 
-export function brokerConfigFrom(settings: BrokerSettings, directoryIds: readonly Uuid[]): BrokerConfig {
+export function brokerConfigFrom(
+  settings: BrokerSettings,
+  directoryIds: readonly Uuid[],
+  listenersOf: "clients" | "controllers" = "clients",
+): BrokerConfig {
   const overrides = new AddressCounts(() => settings.get("max.connections.per.ip.overrides"));
   return {
     nodeId: settings.shape.nodeId,
     rack: settings.get("broker.rack"),
     directoryIds,
-    listeners: clientListeners(settings),
+    listeners: listenerConfigs(settings, listenersOf),
     requestBytesMax: settings.get("socket.request.max.bytes"),
     connectionsIdleMs: settings.get("connections.max.idle.ms"),
     // These change while the node runs: asked at each connection.
@@ -45,12 +49,12 @@ export function brokerConfigFrom(settings: BrokerSettings, directoryIds: readonl
   };
 }
 
-/** Those of clients and brokers; controllers have their own. */
-function clientListeners(settings: BrokerSettings): ListenerConfig[] {
+/** Those of clients and brokers, or those of controllers. */
+function listenerConfigs(settings: BrokerSettings, listenersOf: "clients" | "controllers"): ListenerConfig[] {
   const { advertisedListeners, controllerListenerNames, interBrokerListenerName, listeners } = settings.shape;
   const isAdvertised = settings.get("advertised.listeners") !== null;
   return listeners
-    .filter(({ listenerName }) => !controllerListenerNames.includes(listenerName))
+    .filter(({ listenerName }) => controllerListenerNames.includes(listenerName) === (listenersOf === "controllers"))
     .map(({ listenerName: name, host, port }) => {
       const advertised = isAdvertised
         ? advertisedListeners.find((one: Endpoint) => one.listenerName === name)
@@ -59,7 +63,7 @@ function clientListeners(settings: BrokerSettings): ListenerConfig[] {
         name,
         host,
         port,
-        isInterBroker: name === interBrokerListenerName,
+        isInterBroker: listenersOf === "controllers" || name === interBrokerListenerName,
         // Bound to all addresses and told nothing else, a node advertises its name, as Kafka does.
         advertisedHost: advertised?.host || (host === "" ? hostname() : null),
         advertisedPort: advertised?.port ?? null,

@@ -1,9 +1,11 @@
 // One node put together: disks, metadata, logs, broker. Started in the order that keeps promises, stopped in the reverse.
 //
-// Start: locks → metadata log replayed, this node leads → logs opened → listeners bound → registered and unfenced → ready.
-// Stop:  partitions laid down → listeners closed, appends written → logs closed with their mark → metadata log closed → locks released.
-import { hostname } from "node:os";
-import { Broker } from "@blumfeld/broker";
+// Start: locks → controller's listeners bound → metadata log replayed, this node leads and answers there → logs opened → clients' listeners
+//        bound → registered and unfenced → ready.
+// Stop:  partitions laid down → listeners closed, appends written → logs closed with their mark → controller's listeners closed → metadata log
+//        closed → locks released.
+import { allowAll, Broker } from "@blumfeld/broker";
+import { ControllerServer } from "@blumfeld/broker/controller-listener";
 import { MetadataNode, newIncarnationId } from "@blumfeld/broker/metadata";
 import { type Disk, DiskError, type Logger } from "@blumfeld/core/base";
 import type { RegisteredEndpoint } from "@blumfeld/core/controller";
@@ -39,6 +41,8 @@ export interface RunningNode {
   readonly bootstrap: string;
   readonly host: string;
   readonly port: number;
+  /** Of the controller's first listener. */
+  readonly controllerPort: number;
   readonly clusterId: string;
   close(): Promise<void>;
 }
@@ -79,46 +83,60 @@ async function composeNode(parts: NodeParts, closers: Closers): Promise<Omit<Run
   const { release, storage } = openNodeStorage(settings, ports);
   closers.push(release);
   const incarnationId = newIncarnationId(ports.random);
+  const network = new TcpNetwork(tcpLimitsFrom(settings));
+  const directoryIds = storage.directories.map(({ directoryId }) => directoryId);
+  const controllerConfig = brokerConfigFrom(settings, directoryIds, "controllers");
+  const controllerServer = new ControllerServer({ ...ports, config: controllerConfig, network, meter: registry });
+  closers.push(() => controllerServer.close());
+  await bindControllers(controllerServer, settings);
   const started = await MetadataNode.start({
     ...ports,
     settings,
     storage,
     incarnationId,
     log: openMetadataLog(settings, storage, ports),
-    controllerEndpoints: controllerEndpoints(settings),
+    controllerEndpoints: registeredEndpoints(controllerServer.endpoints(), settings),
     onFailure: parts.onFailure,
   });
   if (started.kind === "refused") throw new StartRefused("directory-foreign", started.message, "");
   const metadata = started.node;
   closers.push(() => metadata.close());
+  controllerServer.open({
+    ...{ metadata, timers: ports.timers },
+    config: controllerConfig,
+    clusterId: storage.clusterId,
+    cluster: metadata,
+    controllerChannel: metadata.channel,
+    authorizer: allowAll,
+    quorum: metadata.quorum,
+  });
+  closers.push(() => controllerServer.close());
   const logManager = await openLogs(parts, ports, metadata);
   closers.push(() => logManager.close({ brokerEpoch: metadata.brokerEpoch }));
   const broker = new Broker({
     ...ports,
-    config: brokerConfigFrom(
-      settings,
-      storage.directories.map(({ directoryId }) => directoryId),
-    ),
+    config: brokerConfigFrom(settings, directoryIds),
     clusterId: storage.clusterId,
     incarnationId,
     metadata,
     cluster: metadata,
     logManager,
     controllerChannel: metadata.channel,
-    network: new TcpNetwork(tcpLimitsFrom(settings)),
+    network,
     meter: registry,
   });
   closers.push(() => broker.stop());
   await startListeners(broker, settings);
   await metadata.register({
-    endpoints: brokerEndpoints(broker, settings),
+    endpoints: registeredEndpoints(broker.endpoints(), settings),
     previousBrokerEpoch: Math.min(...logManager.directories.map((directory) => directory.previousBrokerEpoch)),
   });
   closers.push(() => metadata.leave());
   await metadata.unfence();
   logManager.startTimers();
   const { host, port } = boundAddress(broker, settings);
-  return { host, port, bootstrap: formatHostAndPort(host, port), clusterId: storage.clusterId };
+  const { port: controllerPort } = controllerServer;
+  return { host, port, controllerPort, bootstrap: formatHostAndPort(host, port), clusterId: storage.clusterId };
 }
 
 function tcpLimitsFrom(settings: BrokerSettings): Partial<TcpLimits> {
@@ -183,26 +201,28 @@ async function startListeners(broker: Broker, settings: BrokerSettings): Promise
   }
 }
 
+async function bindControllers(server: ControllerServer, settings: BrokerSettings): Promise<void> {
+  try {
+    await server.bind();
+  } catch (error) {
+    const { controllerListenerNames, listeners } = settings.shape;
+    const [first] = listeners.filter(({ listenerName }) => controllerListenerNames.includes(listenerName));
+    const { address, port } = error as { address?: string; port?: number };
+    throw addressRefused(error, "controllers", address ?? first!.host, port ?? first!.port);
+  }
+}
+
 /** Kafka's codes of security protocols are their places in the list. */
 function securityProtocolCode(protocol: SecurityProtocol): number {
   return securityProtocols.indexOf(protocol);
 }
 
-function controllerEndpoints(settings: BrokerSettings): RegisteredEndpoint[] {
-  const { controllerListenerNames, listeners } = settings.shape;
-  return listeners
-    .filter(({ listenerName }) => controllerListenerNames.includes(listenerName))
-    .map(({ listenerName: name, host, port, securityProtocol }) => ({
-      name,
-      host: host === "" ? hostname() : host,
-      port,
-      securityProtocol: securityProtocolCode(securityProtocol),
-    }));
-}
-
-function brokerEndpoints(broker: Broker, settings: BrokerSettings): RegisteredEndpoint[] {
+function registeredEndpoints(
+  endpoints: readonly { readonly name: string; readonly host: string; readonly port: number }[],
+  settings: BrokerSettings,
+): RegisteredEndpoint[] {
   const { listeners } = settings.shape;
-  return broker.endpoints().map((endpoint) => {
+  return endpoints.map((endpoint) => {
     const listener = listeners.find(({ listenerName }) => listenerName === endpoint.name);
     return { ...endpoint, securityProtocol: securityProtocolCode(listener!.securityProtocol) };
   });

@@ -23,6 +23,8 @@ export interface RunningBroker {
   readonly bootstrap: string;
   readonly host: string;
   readonly port: number;
+  /** Where controllers and `--bootstrap-controller` connect. */
+  readonly controllerPort: number;
   readonly nodeId: number;
   readonly clusterId: string;
   /** Null when everything is in memory. */
@@ -77,6 +79,7 @@ export async function startBroker(options: StartOptions = {}): Promise<RunningBr
     bootstrap: node.bootstrap,
     host: node.host,
     port: node.port,
+    controllerPort: node.controllerPort,
     nodeId: settings.shape.nodeId,
     clusterId: node.clusterId,
     dataDirectory: isInMemory ? null : settings.shape.logDirectories[0]!,

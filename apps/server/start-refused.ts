@@ -21,12 +21,21 @@ export class StartRefused extends Error {
   }
 }
 
-export function addressRefused(error: unknown, what: "clients" | "metrics", host: string, port: number): unknown {
+export function addressRefused(
+  error: unknown,
+  what: "clients" | "controllers" | "metrics",
+  host: string,
+  port: number,
+): unknown {
   const code = (error as { code?: unknown }).code;
   const address = formatHostAndPort(host, port);
-  const option = what === "clients" ? "--listen" : "--metrics";
-  const refusalCode = what === "clients" ? "address" : "metrics-address";
-  const other = `choose another address with ${option} HOST:PORT`;
+  const refusalCode = what === "metrics" ? "metrics-address" : "address";
+  const choices = {
+    clients: "with --listen HOST:PORT",
+    controllers: "for the controller in the setting listeners",
+    metrics: "with --metrics HOST:PORT",
+  };
+  const other = `choose another address ${choices[what]}`;
   switch (code) {
     case "EADDRINUSE":
       return new StartRefused(

@@ -1,6 +1,6 @@
-// ApiVersions, versions 0-4. Offers what this broker has handlers for; names the cluster's features. A version too new never comes here:
+// ApiVersions, versions 0-4. Offers what this listener has handlers for; names the cluster's features. A version too new never comes here:
 // the router answers it in version 0.
-import { type ApiKey, apiVersionsResponse, ErrorCode } from "@blumfeld/core/protocol";
+import { type ApiKey, apiVersionsResponse, ErrorCode, type ListenerKind } from "@blumfeld/core/protocol";
 import type { BrokerParts } from "../parts.ts";
 import type { Handler } from "../request-context.ts";
 import type { HandlerTable } from "./handler-table.ts";
@@ -9,7 +9,11 @@ const clientSoftwareVersion = 3;
 /** KIP-511: letters, digits, `-` and `.`, not at either end. */
 const softwarePattern = /^[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?$/;
 
-export function createApiVersionsHandler(parts: BrokerParts, table: HandlerTable): Handler<typeof ApiKey.ApiVersions> {
+export function createApiVersionsHandler(
+  parts: Pick<BrokerParts, "metadata" | "cluster" | "config">,
+  table: HandlerTable,
+  listener: ListenerKind = "broker",
+): Handler<typeof ApiKey.ApiVersions> {
   let served: Set<number> | null = null;
   return (request, context) => {
     if (context.apiVersion >= clientSoftwareVersion) {
@@ -26,7 +30,7 @@ export function createApiVersionsHandler(parts: BrokerParts, table: HandlerTable
     const { kraftVersion } = parts.cluster;
     const quorumFeature = kraftVersion > 0 ? [{ name: "kraft.version", level: kraftVersion }] : [];
     const answer = apiVersionsResponse(context.apiVersion, {
-      listener: "broker",
+      listener,
       includeUnstable: parts.config.isUnstableApiVersionsEnabled,
       supportedFeatures: parts.config.supportedFeatures,
       finalizedFeatures: [...[...features.finalized].map(([name, level]) => ({ name, level })), ...quorumFeature],

@@ -5,8 +5,8 @@ import { type Handler, RequestError } from "../request-context.ts";
 import { authorizedOperations, clusterResourceName, ResourceType } from "../security-seam.ts";
 import { activeControllerId, reachableBrokers } from "./reachable-brokers.ts";
 
-const endpointTypes = { broker: 1, controller: 2 } as const;
-const operationsOmitted = -2147483648;
+export const endpointTypes = { broker: 1, controller: 2 } as const;
+export const operationsOmitted = -2147483648;
 
 export function createDescribeClusterHandler(
   parts: Pick<BrokerParts, "authorizer" | "metadata" | "clusterId">,

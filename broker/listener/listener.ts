@@ -11,6 +11,8 @@ export interface ListenerOptions {
   readonly backlog?: number | undefined;
   /** Clients' connections do not count against it: brokers must find each other however many clients there are. */
   readonly isProtected: boolean;
+  /** While it is not, peers are turned away: bound, and known by its port, before anything can be answered. Default: it is. */
+  readonly isReady?: () => boolean;
 }
 
 export class Listener {
@@ -39,13 +41,13 @@ export class Listener {
   /** Rejects with the system's code where the address cannot be bound. */
   async start(): Promise<void> {
     const { name, isInterBroker } = this.config;
-    const { backlog, isProtected } = this.options;
+    const { backlog, isProtected, isReady } = this.options;
     this.bound = await this.network.listen(
       {
         host: this.config.host,
         port: this.config.port,
         ...(backlog === undefined ? {} : { backlog }),
-        admit: (address) => this.limits.admit(address, isProtected),
+        admit: (address) => (isReady?.() === false ? -1 : this.limits.admit(address, isProtected)),
         dismissed: (address) => this.limits.release(address),
       },
       (connection) => {

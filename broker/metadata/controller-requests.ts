@@ -11,12 +11,14 @@ import {
   type RequestOrigin,
   ResourceType,
 } from "../security-seam.ts";
+import type { BrokerWatch } from "./broker-watch.ts";
 
 export type ControllerOrigin = RequestOrigin & { readonly clientId: string | null; readonly timeoutMs: number };
 
 export interface ControllerRequestParts {
   readonly controller: Controller;
   readonly authorizer: Authorizer;
+  readonly watch: BrokerWatch;
 }
 
 export type ControllerHandler<Key extends ApiKey> = (

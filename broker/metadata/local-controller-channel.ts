@@ -3,6 +3,13 @@ import { ApiKey, ErrorCode, type RequestOf, type ResponseInitOf } from "@blumfel
 import type { ControllerChannel } from "../parts.ts";
 import { RequestError } from "../request-context.ts";
 import {
+  onAlterPartition,
+  onAssignReplicasToDirs,
+  onBrokerHeartbeat,
+  onBrokerRegistration,
+  onControllerRegistration,
+} from "./controller-brokers.ts";
+import {
   onAllocateProducerIds,
   onAlterClientQuotas,
   onAlterPartitionReassignments,
@@ -35,6 +42,11 @@ const controllerHandlers: ControllerHandlers = {
   [ApiKey.UpdateFeatures]: onUpdateFeatures,
   [ApiKey.UnregisterBroker]: onUnregisterBroker,
   [ApiKey.AllocateProducerIds]: onAllocateProducerIds,
+  [ApiKey.AlterPartition]: onAlterPartition,
+  [ApiKey.BrokerRegistration]: onBrokerRegistration,
+  [ApiKey.BrokerHeartbeat]: onBrokerHeartbeat,
+  [ApiKey.ControllerRegistration]: onControllerRegistration,
+  [ApiKey.AssignReplicasToDirs]: onAssignReplicasToDirs,
 };
 
 export class LocalControllerChannel implements ControllerChannel {

@@ -51,6 +51,7 @@ import {
 import type { ControllerChannel, MetadataSource } from "../parts.ts";
 import { RequestError } from "../request-context.ts";
 import { type Authorizer, allowAll, anonymousPrincipal } from "../security-seam.ts";
+import { BrokerWatch } from "./broker-watch.ts";
 import type { ClusterAccess, TransactionalInit } from "./cluster-access.ts";
 import { LocalControllerChannel } from "./local-controller-channel.ts";
 import { ProducerIdBlocks } from "./producer-id-blocks.ts";
@@ -91,7 +92,9 @@ export class MetadataNode implements MetadataSource, ClusterAccess {
   transactionalInit: TransactionalInit | null = null;
   private readonly options: MetadataNodeOptions;
   private readonly publisher: MetadataPublisher;
-  private readonly quorum: QuorumOfOne;
+  /** What other nodes replicate. */
+  readonly quorum: QuorumOfOne;
+  private readonly watch: BrokerWatch;
   private readonly producerIds: ProducerIdBlocks;
   private registeredEpoch = -1;
 
@@ -110,9 +113,18 @@ export class MetadataNode implements MetadataSource, ClusterAccess {
       wallMs: () => clock.wallMs(),
       idleIntervalMs: settings.get("metadata.max.idle.interval.ms"),
     });
+    this.watch = new BrokerWatch({
+      ...{ clock, logger, timers },
+      controller: this.controller,
+      // This process is its own witness.
+      ownBrokerId: storage.nodeId,
+      sessionMs: settings.get("broker.session.timeout.ms"),
+      committedOffset: () => quorum.highWatermark - 1,
+    });
     this.channel = new LocalControllerChannel({
       controller: this.controller,
       authorizer: options.authorizer ?? allowAll,
+      watch: this.watch,
     });
     this.producerIds = new ProducerIdBlocks(() => this.allocateProducerIds());
   }
@@ -129,6 +141,7 @@ export class MetadataNode implements MetadataSource, ClusterAccess {
       nodeId: storage.nodeId,
       directoryId: storage.metadataDirectory.directoryId,
       staticVoters: staticVoters(settings),
+      endpoints: options.controllerEndpoints.map(({ host, name, port }) => ({ name, host, port })),
       limits: {
         ...snapshotLimitsDefault,
         snapshotBytesMax: settings.get("metadata.log.max.record.bytes.between.snapshots"),
@@ -166,6 +179,7 @@ export class MetadataNode implements MetadataSource, ClusterAccess {
       supportedFeatures: controller.context().supportedFeatures,
     };
     await controller.execute((context) => registerController(context, registration));
+    this.watch.start();
   }
 
   get image(): MetadataImage {
@@ -201,7 +215,8 @@ export class MetadataNode implements MetadataSource, ClusterAccess {
     const request = { brokerId: this.options.storage.nodeId, brokerEpoch: BigInt(this.registeredEpoch) };
     // The node asks itself, as whom its authorizer lets act for the cluster.
     const origin = { principal: anonymousPrincipal, clientAddress: "", listenerName: "", clientId: null, timeoutMs: 0 };
-    const channel = new LocalControllerChannel({ controller: this.controller, authorizer: allowAll });
+    const { controller, watch } = this;
+    const channel = new LocalControllerChannel({ controller, authorizer: allowAll, watch });
     const answer = await channel.request(ApiKey.AllocateProducerIds, request, origin);
     if (answer.errorCode !== ErrorCode.NONE) {
       throw new RequestError(answer.errorCode, "the controller gave no producer ids");
@@ -259,6 +274,7 @@ export class MetadataNode implements MetadataSource, ClusterAccess {
   }
 
   async close(): Promise<void> {
+    this.watch.close();
     this.controller.close();
     await this.quorum.close();
   }

@@ -3,6 +3,8 @@ export * from "./metadata-quorum.ts";
 export { type LoadedQuorum, loadQuorum } from "./quorum-loader.ts";
 export type { QuorumLog } from "./quorum-log.ts";
 export * from "./quorum-of-one.ts";
+export * from "./quorum-requests.ts";
+export * from "./replicated-log.ts";
 export * from "./snapshot-id.ts";
 export { type SnapshotLimits, snapshotLimitsDefault } from "./snapshot-keeper.ts";
 export { type MetadataBatch, readMetadataBatches, readSnapshot, SnapshotDamaged } from "./snapshot-reader.ts";

@@ -8,6 +8,7 @@ export type QuorumLog = Pick<
   | "close"
   | "deleteOldSegments"
   | "deleteRecordsBefore"
+  | "endOffsetForEpoch"
   | "flush"
   | "flushLater"
   | "highWatermark"

@@ -5,7 +5,17 @@
 //
 // While a sync is under way further turns write; the next sync covers all of them. A failed write or sync ends the node's leadership for
 // good: `onFailure` is called once and nothing is acknowledged any more.
-import { assert, type Clock, type Disk, type Logger, type TimerHandle, type Timers, type Uuid } from "../base/index.ts";
+import {
+  assert,
+  type Clock,
+  type Disk,
+  type DiskFile,
+  type Logger,
+  type TimerHandle,
+  type Timers,
+  type Uuid,
+} from "../base/index.ts";
+import type { ReadOutcome } from "../log/index.ts";
 import { type Offset, RecordBatchBuilder, recordBytesMax } from "../model/index.ts";
 import type { ControlRecordInit } from "../protocol/index.ts";
 import {
@@ -17,11 +27,16 @@ import {
   type PreparedRecord,
   type QuorumDescription,
   type QuorumListener,
+  type SnapshotId,
   type SnapshotSource,
   type Voter,
+  type VoterEndpoint,
 } from "./metadata-quorum.ts";
+import { QuorumObservers } from "./observers.ts";
 import { type LoadedQuorum, loadQuorum } from "./quorum-loader.ts";
 import type { QuorumLog } from "./quorum-log.ts";
+import { checkPosition, type PositionOutcome, type ReplicaKey, type ReplicatedLog } from "./replicated-log.ts";
+import { snapshotFileName } from "./snapshot-id.ts";
 import { SnapshotKeeper, type SnapshotLimits } from "./snapshot-keeper.ts";
 import { appendControlRecords, voterControlRecords } from "./snapshot-writer.ts";
 import { writeQuorumState } from "./storage/quorum-state.ts";
@@ -36,6 +51,8 @@ export interface QuorumOfOneOptions {
   readonly directoryId: Uuid;
   /** controller.quorum.voters; null where it is not set, as in dynamic quorums. */
   readonly staticVoters: readonly Voter[] | null;
+  /** Where this node is reached now; the voters of a dynamic quorum follow it. Null leaves them as they are. */
+  readonly endpoints?: readonly VoterEndpoint[] | null;
   readonly disk: Disk;
   readonly clock: Clock;
   readonly timers: Timers;
@@ -63,7 +80,7 @@ interface WrittenBatch {
 
 export type QuorumStart = { readonly kind: "started"; readonly quorum: QuorumOfOne } | StorageRefusal;
 
-export class QuorumOfOne implements MetadataQuorum {
+export class QuorumOfOne implements MetadataQuorum, ReplicatedLog {
   readonly nodeId: number;
   readonly kraftVersion: number;
   readonly voters: readonly Voter[];
@@ -79,6 +96,8 @@ export class QuorumOfOne implements MetadataQuorum {
   private cleaning: TimerHandle | null = null;
   private failure: unknown = null;
   private closed = false;
+  private readonly observers = new QuorumObservers();
+  private readonly advanceListeners = new Set<() => void>();
 
   private constructor(options: QuorumOfOneOptions, loaded: LoadedQuorum, voters: readonly Voter[]) {
     this.options = options;
@@ -95,10 +114,12 @@ export class QuorumOfOne implements MetadataQuorum {
   static start(options: QuorumOfOneOptions): QuorumStart {
     const loaded = loadQuorum(options.disk, options.log, options.listeners);
     if (loaded.kind === "refused") return loaded;
-    const voters = votersOf(options, loaded);
-    if ("kind" in voters) return voters;
+    const known = votersOf(options, loaded);
+    if ("kind" in known) return known;
+    const moved = loaded.kraftVersion > 0 && isMoved(known[0]!.endpoints, options.endpoints ?? null);
+    const voters = moved ? [{ ...known[0]!, endpoints: options.endpoints! }] : known;
     const quorum = new QuorumOfOne(options, loaded, voters);
-    quorum.elect(loaded);
+    quorum.elect(loaded, moved);
     quorum.scheduleCleaning();
     return { kind: "started", quorum };
   }
@@ -124,7 +145,7 @@ export class QuorumOfOne implements MetadataQuorum {
    * 1. The vote for itself goes to disk before anything of the new epoch does: after a crash the epoch is never used twice.
    * 2. The leader's control records begin the epoch in the log; what is before them is committed with them.
    */
-  private elect(loaded: LoadedQuorum): void {
+  private elect(loaded: LoadedQuorum, hasMoved: boolean): void {
     const { clock, disk, log, nodeId } = this.options;
     const { kraftVersion, voters } = this;
     const epoch = Math.max(loaded.state?.leaderEpoch ?? 0, loaded.lastEpoch) + 1;
@@ -144,7 +165,11 @@ export class QuorumOfOne implements MetadataQuorum {
         },
       },
     ];
-    if (kraftVersion > 0 && !loaded.votersAreInLog) controls.push(...voterControlRecords(kraftVersion, voters));
+    if (kraftVersion > 0) {
+      const [version, voterSet] = voterControlRecords(kraftVersion, voters);
+      if (!loaded.votersAreInLog) controls.push(version!);
+      if (!loaded.votersAreInLog || hasMoved) controls.push(voterSet!);
+    }
     const builder = new RecordBatchBuilder();
     const nowMs = clock.wallMs();
     appendControlRecords(builder, controls, nowMs);
@@ -216,6 +241,7 @@ export class QuorumOfOne implements MetadataQuorum {
     }
     end();
     log.writePending();
+    this.advance();
   }
 
   private appendToLog(bytes: Buffer, epoch: number, nowMs: number): { firstOffset: number; lastOffset: number } {
@@ -252,6 +278,7 @@ export class QuorumOfOne implements MetadataQuorum {
     for (const listener of this.listeners) listener.onCommit(committed);
     this.keeper.onCommit(committed);
     for (const { appends } of batches) for (const append of appends) append.resolve();
+    this.advance();
   }
 
   private fail(error: unknown): void {
@@ -280,7 +307,57 @@ export class QuorumOfOne implements MetadataQuorum {
       lastFetchMs: voter.id === nodeId ? nowMs : -1,
       lastCaughtUpMs: voter.id === nodeId ? nowMs : -1,
     }));
-    return { leader: this.leader, highWatermark: log.highWatermark, voters, observers: [], nodes: this.voters };
+    const observers = this.observers.described(nowMs);
+    return { leader: this.leader, highWatermark: log.highWatermark, voters, observers, nodes: this.voters };
+  }
+
+  // --- what other nodes read ---------------------------------------------------------------------
+
+  /** Of this replica; null with kraft.version 0, where replicas are known by id alone. */
+  get directoryId(): Uuid | null {
+    return this.kraftVersion > 0 ? this.options.directoryId : null;
+  }
+
+  get logStartOffset(): number {
+    return this.options.log.logStartOffset;
+  }
+
+  get logEnd(): SnapshotId {
+    const { latestLeaderEpoch, logEndOffset } = this.options.log;
+    return { endOffset: logEndOffset, epoch: latestLeaderEpoch };
+  }
+
+  checkPosition(fetchOffset: number, lastFetchedEpoch: number): PositionOutcome {
+    const { log } = this.options;
+    const { earliest, latest } = this.keeper;
+    return checkPosition(log, { earliest, latest }, fetchOffset, lastFetchedEpoch);
+  }
+
+  read(from: number, bytesMax: number): ReadOutcome {
+    const { log } = this.options;
+    return log.read(from as Offset, { bytesMax, upTo: log.logEndOffset, minOneBatch: true });
+  }
+
+  openSnapshot(id: SnapshotId): DiskFile | null {
+    const { disk, log } = this.options;
+    const path = `${log.path}/${snapshotFileName(id)}`;
+    return disk.status(path) === null ? null : disk.open(path, "read");
+  }
+
+  /** A replica asked for what begins at `fetchOffset`: it has everything before. */
+  onReplicaFetch(replica: ReplicaKey, fetchOffset: number, nowMs: number): void {
+    if (replica.id < 0 || this.voters.some((voter) => voter.id === replica.id)) return;
+    this.observers.onFetch(replica, fetchOffset, this.options.log.logEndOffset, nowMs);
+  }
+
+  /** Called when the log's end or its high watermark has moved. Returns the way to stop it. */
+  whenAdvanced(listener: () => void): () => void {
+    this.advanceListeners.add(listener);
+    return () => void this.advanceListeners.delete(listener);
+  }
+
+  private advance(): void {
+    for (const listener of [...this.advanceListeners]) listener();
   }
 
   async close(): Promise<void> {
@@ -292,6 +369,12 @@ export class QuorumOfOne implements MetadataQuorum {
     await this.keeper.close();
     this.options.log.close();
   }
+}
+
+function isMoved(known: readonly VoterEndpoint[], now: readonly VoterEndpoint[] | null): boolean {
+  const text = (endpoints: readonly VoterEndpoint[]): string =>
+    endpoints.map(({ host, name, port }) => `${name}://${host}:${port}`).join();
+  return now !== null && text(known) !== text(now);
 }
 
 /** The one voter, or why this node cannot be a quorum by itself. */

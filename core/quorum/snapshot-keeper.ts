@@ -69,6 +69,15 @@ export class SnapshotKeeper {
     });
   }
 
+  /** Null where there is none. */
+  get earliest(): SnapshotId | null {
+    return this.kept[0]?.id ?? null;
+  }
+
+  get latest(): SnapshotId | null {
+    return this.kept.at(-1)?.id ?? null;
+  }
+
   onCommit(batches: readonly CommittedBatch[]): void {
     for (const batch of batches) this.bytesSinceSnapshot += batch.sizeBytes;
     const { clock, limits } = this.ports;

@@ -13,11 +13,6 @@ export const knownDifferences: readonly KnownDifference[] = [
     where: /Fetch .*(logStartOffset|responses\[\]): /,
     why: "The recorded broker took the topic's records of 2023 away in the middle of the flow, by retention.ms.",
   },
-  {
-    flow: "admin-cluster",
-    where: /DescribeQuorum .*nodes\[0\]\.listeners\[0\]\.port/,
-    why: "A node alone opens no listener for controllers; its port is the one that was asked for, 0 here.",
-  },
 ];
 
 /** APIs that Apache Kafka offers to clients and this broker does not serve so far. Requests of theirs are not replayed. */

@@ -20,6 +20,7 @@ const nodeNames: readonly string[] = [
   "auto.create.topics.enable",
   "broker.id",
   "broker.rack",
+  "broker.session.timeout.ms",
   "connections.max.idle.ms",
   "controller.listener.names",
   "controller.quorum.bootstrap.servers",

@@ -1,0 +1,90 @@
+// The active controller's watch over the other brokers: takes their heartbeats, fences those that fall silent. Its timers run while this node
+// leads; the decisions are core's.
+import type { Clock, Logger, TimerHandle, Timers } from "@blumfeld/core/base";
+import {
+  BrokerSessions,
+  brokerHeartbeat,
+  type Controller,
+  fenceBroker,
+  type Heartbeat,
+  type HeartbeatAnswer,
+} from "@blumfeld/core/controller";
+
+/** Silence is noticed within an eighth of a session more than it takes. */
+const checksInSession = 8;
+
+export interface BrokerWatchOptions {
+  readonly controller: Controller;
+  /** Not watched: it ends with this process. */
+  readonly ownBrokerId: number;
+  /** broker.session.timeout.ms */
+  readonly sessionMs: number;
+  /** Of the last committed record. */
+  readonly committedOffset: () => number;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly logger: Logger;
+}
+
+export class BrokerWatch {
+  private readonly options: BrokerWatchOptions;
+  private readonly sessions: BrokerSessions;
+  private timer: TimerHandle | null = null;
+  private isClosed = false;
+
+  constructor(options: BrokerWatchOptions) {
+    this.options = options;
+    this.sessions = new BrokerSessions(options.sessionMs);
+  }
+
+  /** Whoever takes part has a whole session from now on. */
+  start(): void {
+    const { clock, controller, ownBrokerId } = this.options;
+    for (const { fenced, id } of controller.image.cluster.brokers.values()) {
+      if (!fenced && id !== ownBrokerId) this.sessions.touch(id, clock.monotonicMs(), -1);
+    }
+    this.schedule();
+  }
+
+  /** Rejects with what the decision refuses. */
+  async heartbeat(heartbeat: Heartbeat): Promise<HeartbeatAnswer> {
+    const { clock, committedOffset, controller, ownBrokerId } = this.options;
+    const { brokerId, currentMetadataOffset } = heartbeat;
+    const answer = await controller.execute((context) =>
+      brokerHeartbeat(context, heartbeat, {
+        shutdownOffset: this.sessions.shutdownOffset(brokerId),
+        lowestActiveOffset: this.sessions.lowestActiveOffset,
+      }),
+    );
+    if (brokerId === ownBrokerId) return answer;
+    if (answer.isFenced) this.sessions.forget(brokerId);
+    else this.sessions.touch(brokerId, clock.monotonicMs(), currentMetadataOffset);
+    if (answer.state === "controlled shutdown") this.sessions.onControlledShutdown(brokerId, committedOffset());
+    return answer;
+  }
+
+  private schedule(): void {
+    const { sessionMs, timers } = this.options;
+    this.timer = timers.after(Math.max(1, sessionMs / checksInSession), () => this.check());
+  }
+
+  private check(): void {
+    if (this.isClosed) return;
+    const { clock, controller, logger } = this.options;
+    for (const brokerId of this.sessions.expired(clock.monotonicMs())) {
+      this.sessions.forget(brokerId);
+      logger.warn({ brokerId }, "the broker fell silent and is fenced: others lead its partitions");
+      controller
+        .execute((context) => fenceBroker(context, brokerId))
+        .catch((error: unknown) => {
+          logger.error({ brokerId, error: String(error) }, "cannot fence a silent broker");
+        });
+    }
+    this.schedule();
+  }
+
+  close(): void {
+    this.isClosed = true;
+    this.timer?.cancel();
+  }
+}
