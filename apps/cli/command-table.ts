@@ -31,6 +31,11 @@ export const commandTable: readonly CommandRow[] = [
     load: async (io) => (await import("./commands/cluster.ts")).createClusterCommand(io),
   },
   {
+    name: "group",
+    summary: "show groups and their lag, move their offsets, delete them",
+    load: async (io) => (await import("./commands/group.ts")).createGroupCommand(io),
+  },
+  {
     name: "produce",
     summary: "write records into a topic: lines, JSON lines, files",
     load: async (io) => (await import("./commands/produce.ts")).createProduceCommand(io),
