@@ -1,5 +1,6 @@
 // The coordinator of transactions on this broker: shards over `__transaction_state`, producer ids for them, the markers of what they decide, and the
 // proof that a write belongs to a transaction.
+import type { Timers } from "@blumfeld/core/base";
 import {
   type AddPartitionsAsk,
   type Decision,
@@ -36,12 +37,14 @@ export class TransactionCoordinator {
   readonly verifier: ProduceVerifier;
   private readonly parts: CoordinatorParts;
   private readonly sender: MarkerSender;
+  private readonly completions: Completions;
 
   constructor(parts: CoordinatorParts, groups: GroupCoordinator["host"]) {
     this.parts = parts;
     this.config = transactionConfigFrom(parts);
     this.markers = new TransactionMarkers(parts, groups);
     this.sender = new MarkerSender(parts, this.markers);
+    this.completions = new Completions(parts.timers);
     const { config } = this;
     this.host = new ShardHost<TransactionShard, TransactionEntry, TransactionTimer>(
       {
@@ -75,10 +78,21 @@ export class TransactionCoordinator {
     );
   }
 
-  addPartitions(ask: AddPartitionsAsk): Promise<number> {
-    return this.write(ask.transactionalId, "AddPartitionsToTxn", (shard, nowMs) =>
-      shard.addPartitions(ask, nowMs),
-    ).then(({ errorCode, answer }) => answer ?? errorCode);
+  /**
+   * While the transaction before is being completed, whose end the producer knows already, this waits for it: at most as long as Kafka's brokers
+   * try again for a client.
+   */
+  async addPartitions(ask: AddPartitionsAsk): Promise<number> {
+    const { clock, cluster } = this.parts;
+    const untilMs = clock.monotonicMs() + cluster.settings.get("add.partitions.to.txn.retry.backoff.max.ms");
+    for (;;) {
+      const { errorCode, answer } = await this.write(ask.transactionalId, "AddPartitionsToTxn", (shard, nowMs) =>
+        shard.addPartitions(ask, nowMs),
+      );
+      const code = answer ?? errorCode;
+      if (code !== ErrorCode.CONCURRENT_TRANSACTIONS || clock.monotonicMs() >= untilMs) return code;
+      await this.completions.next(ask.transactionalId, cluster.settings.get("add.partitions.to.txn.retry.backoff.ms"));
+    }
   }
 
   /** An error code, or a test of each partition. */
@@ -142,9 +156,42 @@ export class TransactionCoordinator {
         shard.write(
           "WriteTxnMarkers",
           (state, nowMs) => state.complete(transaction, nowMs),
-          ({ errorCode }) => done(errorCode),
+          ({ errorCode }) => {
+            done(errorCode);
+            if (errorCode === ErrorCode.NONE) this.completions.tell(transaction.transactionalId);
+          },
         ),
     });
+  }
+}
+
+/** Requests that wait for the completion of a transactional id's transaction, each for a short time. */
+class Completions {
+  private readonly timers: Timers;
+  private readonly waiting = new Map<string, Set<() => void>>();
+
+  constructor(timers: Timers) {
+    this.timers = timers;
+  }
+
+  /** Resolves at the next completion, or after `waitMs`. */
+  next(transactionalId: string, waitMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const waiting = this.waiting.get(transactionalId) ?? new Set();
+      this.waiting.set(transactionalId, waiting);
+      const finish = (): void => {
+        timer.cancel();
+        waiting.delete(finish);
+        if (waiting.size === 0) this.waiting.delete(transactionalId);
+        resolve();
+      };
+      const timer = this.timers.after(waitMs, finish);
+      waiting.add(finish);
+    });
+  }
+
+  tell(transactionalId: string): void {
+    for (const finish of [...(this.waiting.get(transactionalId) ?? [])]) finish();
   }
 }
 

@@ -1,7 +1,7 @@
 // Proves that a transactional write belongs to a transaction that goes on (KIP-890): asked before the first batch of a transaction goes into a
 // partition. Clients up to transactions v1 have added the partition before; for those of v2 it is added here. Partitions of one producer that are
 // asked for together are one question.
-import { epochBumpVersion, type TransactionPartitions } from "@blumfeld/core/coordinator";
+import { epochBumpVersion } from "@blumfeld/core/coordinator";
 import { ErrorCode } from "@blumfeld/core/protocol";
 import type { BrokerParts, TransactionVerifier } from "../parts.ts";
 import type { TransactionCoordinator } from "./transaction-coordinator.ts";
@@ -21,7 +21,7 @@ export interface WriteToVerify {
   readonly producerEpoch: number;
 }
 
-type Parts = Pick<BrokerParts, "clock" | "cluster" | "timers">;
+type Parts = Pick<BrokerParts, "cluster">;
 
 interface Asked {
   readonly transactionalId: string;
@@ -73,7 +73,7 @@ export class ProduceVerifier implements TransactionVerifier {
     return verdict(topic, partition) ? ErrorCode.NONE : ErrorCode.TRANSACTION_ABORTABLE;
   }
 
-  /** Adds the partition to the transaction. While the one before is being completed it is tried again for a short time. */
+  /** Adds the partition to the transaction. */
   add(transactionalId: string, write: WriteToVerify): Promise<number> {
     const { producerEpoch, producerId, topic, partition } = write;
     const open = this.gathering;
@@ -92,35 +92,14 @@ export class ProduceVerifier implements TransactionVerifier {
     // Asked once this frame's handler has named all its partitions.
     const answer = Promise.resolve().then(() => {
       if (this.gathering === asked) this.gathering = null;
-      return this.addAll(transactionalId, producerId, producerEpoch, partitions);
+      return this.coordinator.addPartitions({
+        ...{ transactionalId, producerId: BigInt(producerId), producerEpoch, partitions },
+        clientVersion: epochBumpVersion,
+      });
     });
     const asked: Asked = { transactionalId, producerId, producerEpoch, partitions, answer };
     this.gathering = asked;
     return answer;
-  }
-
-  private async addAll(
-    transactionalId: string,
-    producerId: number,
-    producerEpoch: number,
-    partitions: TransactionPartitions,
-  ): Promise<number> {
-    const { clock, cluster, timers } = this.parts;
-    const untilMs = clock.monotonicMs() + cluster.settings.get("add.partitions.to.txn.retry.backoff.max.ms");
-    const ask = {
-      transactionalId,
-      producerId: BigInt(producerId),
-      producerEpoch,
-      partitions,
-      clientVersion: epochBumpVersion,
-    };
-    for (;;) {
-      const code = await this.coordinator.addPartitions(ask);
-      if (code !== ErrorCode.CONCURRENT_TRANSACTIONS || clock.monotonicMs() >= untilMs) return code;
-      await new Promise<void>((resolve) => {
-        timers.after(cluster.settings.get("add.partitions.to.txn.retry.backoff.ms"), resolve);
-      });
-    }
   }
 }
 

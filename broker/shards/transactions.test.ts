@@ -94,7 +94,7 @@ class Producer {
     this.added.clear();
   }
 
-  private owner() {
+  owner() {
     return { producerId: this.producerId, producerEpoch: this.producerEpoch };
   }
 
@@ -388,4 +388,25 @@ it("lists transactional ids by state, time and pattern", async () => {
   expect(await list({ stateFilters: ["Ongoing"], durationFilter: 60_000n })).toEqual([]);
   expect(await list({ transactionalIdPattern: "app-[12]" })).toEqual(["app-1", "app-2"]);
   expect(await list({ transactionalIdPattern: "app-(" })).toBe(ErrorCode.INVALID_REGULAR_EXPRESSION);
+});
+
+it("lets a producer begin anew without asking twice while its last transaction is being completed", async () => {
+  const client = await start(new MemoryDisk());
+  const one = new Producer(client, "x", false);
+  await one.init();
+  const { producerEpoch, producerId } = one.owner();
+  const added = {
+    ...{ v3AndBelowTransactionalId: "x", v3AndBelowProducerId: producerId, v3AndBelowProducerEpoch: producerEpoch },
+    v3AndBelowTopics: [{ name: "t", partitions: [0, 1] }],
+  };
+  for (let round = 0; round < 20; round++) {
+    client.send(ApiKey.AddPartitionsToTxn, 3, added);
+    client.send(ApiKey.EndTxn, 4, { transactionalId: "x", producerId, producerEpoch, committed: round % 2 === 0 });
+  }
+  for (let round = 0; round < 20; round++) {
+    const answer = await client.receive(ApiKey.AddPartitionsToTxn, 3);
+    const results = answer.resultsByTopicV3AndBelow[0]!.resultsByPartition;
+    expect(results.map(({ partitionErrorCode }) => partitionErrorCode)).toEqual([0, 0]);
+    expect((await client.receive(ApiKey.EndTxn, 4)).errorCode).toBe(0);
+  }
 });
