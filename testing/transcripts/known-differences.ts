@@ -21,7 +21,4 @@ export const knownDifferences: readonly KnownDifference[] = [
 ];
 
 /** APIs that Apache Kafka offers to clients and this broker does not serve so far. Requests of theirs are not replayed. */
-export const apisNotServed: Readonly<Record<string, readonly number[]>> = {
-  "share groups": [76, 77, 78, 79, 90, 91, 92],
-  "the state of share groups": [83, 84, 85, 86, 87],
-};
+export const apisNotServed: Readonly<Record<string, readonly number[]>> = {};

@@ -34,6 +34,7 @@ test("what Apache Kafka offers is served, but for what is named", async () => {
 
 test.skipIf(missingShared).each(flows)("$name", async (flow) => {
   await using broker = await startBroker({ storage: "memory", port: 0, properties: flowProperties });
+  const apisSkipped = await apisMissing(broker.port);
   const report = await runFlow(flow, { client: broker.port, controller: broker.controllerPort, apisSkipped });
   const known = knownDifferences.filter((each) => each.flow === flow.name);
   const lines = findingLines(report);
