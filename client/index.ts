@@ -49,6 +49,15 @@ export {
   type ReadOptions,
   type StartAt,
 } from "./consumer/consumer.ts";
+export {
+  type Assignor,
+  cooperativeStickyAssignor,
+  type MemberSubscription,
+  rangeAssignor,
+  roundRobinAssignor,
+} from "./consumer/group/assignors.ts";
+export type { CommittedOffset } from "./consumer/group/group-offsets.ts";
+export type { RebalanceListener, Subscription } from "./consumer/group/group-session.ts";
 export { BatchIterator, Message, MessageBatch, type PartitionProgress } from "./consumer/message.ts";
 export type { AutoOffsetReset, ConsumerOptions, IsolationLevel } from "./consumer/options.ts";
 export { type ClientErrorCode, KafkaError, type Recovery } from "./errors.ts";

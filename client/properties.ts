@@ -70,11 +70,31 @@ const consumerMapping: Mapping = {
   "check.crcs": ["checkCrcs"],
   "client.rack": ["rack"],
   "allow.auto.create.topics": ["allowAutoTopicCreation"],
+  "group.id": ["groupId"],
+  "group.instance.id": ["groupInstanceId"],
+  "session.timeout.ms": ["sessionTimeoutMs"],
+  "heartbeat.interval.ms": ["heartbeatIntervalMs"],
+  "max.poll.interval.ms": ["pollIntervalMsMax"],
+  "enable.auto.commit": ["autoCommit"],
+  "auto.commit.interval.ms": ["autoCommitIntervalMs"],
+  "partition.assignment.strategy": ["assignors", (value) => (value as readonly string[]).map(assignorOf)],
 };
+
+const assignorClasses: Readonly<Record<string, string>> = {
+  RangeAssignor: "range",
+  RoundRobinAssignor: "roundrobin",
+  CooperativeStickyAssignor: "cooperative-sticky",
+};
+
+/** Java names classes; what is none of Kafka's stays as it is and is refused with the names there are. */
+function assignorOf(className: string): string {
+  return assignorClasses[className.replace(/^(class )?(.*\.)?/, "")] ?? className;
+}
 
 /** Given with another value than this, ignoring them would be wrong. */
 const mustBe: Readonly<Record<string, string>> = {
   "security.protocol": "PLAINTEXT",
+  "group.protocol": "classic",
 };
 const mustBeAbsent: ReadonlySet<string> = new Set([
   "transactional.id",

@@ -58,6 +58,8 @@ const errorRebootstrapRequired = 129;
 export class Metadata {
   clusterId: string | null = null;
   controllerId = -1;
+  /** Why the last refresh failed; null where it did not. */
+  lastFailure: KafkaError | null = null;
   brokers: ReadonlyMap<number, BrokerInfo> = new Map();
   readonly #context: ClientContext;
   readonly #ask: (question: MetadataQuestion) => Promise<MetadataResponse>;
@@ -216,8 +218,10 @@ export class Metadata {
       const answer = await this.#ask({ topics, allowAutoTopicCreation: this.#options.allowAutoTopicCreation });
       this.apply(answer, topics);
       this.#failures = 0;
+      this.lastFailure = null;
     } catch (error) {
       this.#failures++;
+      if (error instanceof KafkaError) this.lastFailure = error;
       throw error;
     }
   }

@@ -48,9 +48,13 @@ export class AssignedPartition {
   /** The next offset to hand out; -1 while it has to be looked up. */
   position = -1;
   fetchOffset = -1;
+  /** Below it the program is done: it has asked for what comes after. -1: nothing yet. */
+  consumed = -1;
   /** Set while the position has to be looked up. */
   reset: ResetTarget | null = null;
   isResetting = false;
+  /** Its first position is still to be told: nothing is fetched. */
+  isStarting = false;
   isPaused = false;
   /** Off the list: answers for it are dropped. */
   isRevoked = false;
@@ -84,6 +88,7 @@ export class AssignedPartition {
     const freed = this.#drop();
     this.position = offset;
     this.fetchOffset = offset;
+    this.consumed = offset;
     this.reset = null;
     return freed;
   }
@@ -210,6 +215,7 @@ export class AssignedPartition {
     this.bufferedBytes = 0;
     this.generation++;
     this.isResetting = false;
+    this.isStarting = false;
     this.isFetching = false;
     this.notBeforeMs = 0;
     return freed;

@@ -4,6 +4,10 @@
 //   await consumer.assignTopics(["orders"]);
 //   for await (const message of consumer) console.log(message.offset, message.valueText());
 //
+//   const worker = new Consumer({ bootstrapServers, groupId: "billing" });
+//   worker.subscribe(["orders"]);
+//   for await (const message of worker) await handle(message);   // offsets are committed every five seconds, and when it is closed
+//
 // One reader at a time: two loops over one consumer would each get a part. A loop that ends leaves the consumer open, with what it had
 // fetched; `close` ends the loops.
 import { topicPartitionKey } from "@blumfeld/core/model";
@@ -14,8 +18,11 @@ import { lookUpOffsets, offsetSpecs } from "../offset-lookup.ts";
 import type { TopicPartitionInput } from "../records.ts";
 import { AssignedPartition } from "./assigned-partition.ts";
 import { Fetcher } from "./fetcher.ts";
+import type { CommittedOffset } from "./group/group-offsets.ts";
+import { GroupSession, type RebalanceListener, type Subscription } from "./group/group-session.ts";
 import type { Message, MessageBatch, PartitionProgress } from "./message.ts";
 import { type ConsumerOptions, type ResolvedConsumerOptions, resolveConsumerOptions } from "./options.ts";
+import { createReader } from "./reader.ts";
 
 /** Where to begin. A negative number counts back from the end. */
 export type StartAt = "beginning" | "end" | number | { readonly timestamp: number };
@@ -55,6 +62,9 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
   readonly #wakers = new Set<() => void>();
   /** Partitions with something to hand out; the first is served until its fetched bytes are used up, then goes last. */
   readonly #ready = new Set<AssignedPartition>();
+  readonly #group: GroupSession | null;
+  /** Partitions that something was handed out of since the program last asked. */
+  readonly #handed = new Set<AssignedPartition>();
   #closing: Promise<void> | null = null;
 
   /** Connects when it is first asked for something. Throws KafkaError CLIENT_INVALID_OPTION. */
@@ -65,24 +75,74 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
       topicIdleMsMax: Number.MAX_SAFE_INTEGER,
     });
     this.#fetcher = new Fetcher(this.#cluster, this.#options, () => this.#wake());
+    const { group } = this.#options;
+    this.#group =
+      group === null
+        ? null
+        : new GroupSession(this.#cluster, group, {
+            assigned: () => [...this.#fetcher.partitions.values()],
+            add: (partitions) => partitions.map((where) => this.#add(where)),
+            remove: (partitions) => {
+              for (const where of partitions) this.#revoke(this.#assigned(where));
+            },
+            start: (partition, offset) => this.#startCommitted(partition, offset),
+            wake: () => this.#wake(),
+          });
   }
 
-  /** Replaces what is read. Partitions that were assigned before keep their position unless `startAt` is given. */
+  /**
+   * Joins the group for these topics (by a pattern: all whose whole name matches, looked for anew every metadataAgeMsMax). Partitions come with
+   * the next message that is asked for. Needs `groupId`.
+   */
+  subscribe(topics: Subscription, listener: RebalanceListener = {}): void {
+    this.#checkOpen();
+    const group = this.#needGroup("subscribe");
+    if (this.#fetcher.partitions.size > 0 && !group.isSubscribed) {
+      throw clientError("CLIENT_INVALID_ARGUMENT", "partitions are assigned by hand; assign([]) first");
+    }
+    group.subscribe(topics, listener);
+  }
+
+  /**
+   * Commits these offsets, or the position of every partition: all that was handed out counts as done. Resolves when the group's coordinator
+   * has it; rejects with REBALANCE_IN_PROGRESS, ILLEGAL_GENERATION or UNKNOWN_MEMBER_ID when the partitions may be another's by now.
+   */
+  commit(
+    offsets: readonly CommittedOffset[] | null = null,
+    options: { readonly signal?: AbortSignal } = {},
+  ): Promise<void> {
+    return this.#needGroup("commit").commit(offsets, options.signal);
+  }
+
+  /** What the group has committed; null where nothing is. In the order of the partitions. */
+  committed(
+    partitions: readonly TopicPartitionInput[],
+    options: { readonly signal?: AbortSignal } = {},
+  ): Promise<(CommittedOffset | null)[]> {
+    return this.#needGroup("committed").committed(partitions, options.signal);
+  }
+
+  /**
+   * Replaces what is read. Partitions that were assigned before keep their position unless `startAt` is given; new ones begin at the group's
+   * committed offset, where there is a group, or as `autoOffsetReset` says.
+   */
   assign(assignments: readonly Assignment[]): void {
     this.#checkOpen();
+    if (this.#group?.isSubscribed === true) {
+      throw clientError("CLIENT_INVALID_ARGUMENT", "the consumer is subscribed; its group assigns the partitions");
+    }
     const next = new Set(assignments.map(({ topic, partition }) => topicPartitionKey(topic, partition)));
     for (const [key, partition] of this.#fetcher.partitions) if (!next.has(key)) this.#revoke(partition);
+    const fromCommitted: AssignedPartition[] = [];
     for (const { topic, partition, startAt } of assignments) {
-      const key = topicPartitionKey(topic, partition);
-      let assigned = this.#fetcher.partitions.get(key);
-      const isNew = assigned === undefined;
-      if (assigned === undefined) {
-        assigned = new AssignedPartition(topic, partition, key);
-        this.#fetcher.partitions.set(key, assigned);
-        this.#cluster.metadata.touch(topic);
-      }
+      const known = this.#fetcher.partitions.get(topicPartitionKey(topic, partition));
+      const assigned = known ?? this.#add({ topic, partition });
       if (startAt !== undefined) this.#startAt(assigned, startAt);
-      else if (isNew) this.#startByPolicy(assigned);
+      else if (known === undefined && this.#group !== null) fromCommitted.push(assigned);
+      else if (known === undefined) this.#startByPolicy(assigned);
+    }
+    if (fromCommitted.length > 0) {
+      this.#group?.startFromCommitted(fromCommitted).catch((error: unknown) => this.#tell(error));
     }
     this.#fetcher.schedule();
   }
@@ -196,10 +256,21 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
   /** Up to `pollRecordsMax` messages; an empty list when none came within `timeoutMs`. */
   async poll(timeoutMs: number, options: { readonly signal?: AbortSignal } = {}): Promise<Message[]> {
     this.#checkOpen();
-    const { clock, deadlines } = this.#cluster.context;
-    const deadlineMs = clock.monotonicMs() + timeoutMs;
+    const deadlineMs = this.#cluster.context.clock.monotonicMs() + timeoutMs;
     const messages: Message[] = [];
+    this.#markConsumed();
+    this.#group?.asking();
+    try {
+      return await this.#pollUntil(deadlineMs, messages, options.signal);
+    } finally {
+      this.#group?.asked();
+    }
+  }
+
+  async #pollUntil(deadlineMs: number, messages: Message[], signal: AbortSignal | undefined): Promise<Message[]> {
+    const { clock, deadlines } = this.#cluster.context;
     for (;;) {
+      await this.#prepare(deadlineMs, signal);
       for (let message = this.#take(takeMessage); message !== null; message = this.#take(takeMessage)) {
         messages.push(message);
         if (messages.length === this.#options.pollRecordsMax) return messages;
@@ -207,7 +278,7 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
       const leftMs = deadlineMs - clock.monotonicMs();
       if (messages.length > 0 || leftMs <= 0 || this.#closing !== null) return messages;
       const timer = deadlines.after(leftMs, () => this.#wake());
-      await this.#woken(options.signal).finally(() => timer.cancel());
+      await this.#woken(signal).finally(() => timer.cancel());
     }
   }
 
@@ -237,66 +308,45 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
 
   async #close(): Promise<void> {
     this.#wake();
+    await this.#group?.close();
     await this.#fetcher.close();
     this.#cluster.close();
     this.#wake();
   }
 
   #read<Item extends Message | MessageBatch>(take: Take<Item>, options: ReadOptions): AsyncIterableIterator<Item> {
-    let ends: Promise<Map<AssignedPartition, number>> | Map<AssignedPartition, number> | null =
-      options.until === undefined ? null : this.#ends(options.until);
-    let isDone = false;
-    const done = { done: true, value: undefined } as const;
-    const wait = async (): Promise<IteratorResult<Item, undefined>> => {
-      if (ends !== null && !(ends instanceof Map)) ends = await ends;
-      for (;;) {
-        if (isDone || this.#closing !== null) return done;
-        options.signal?.throwIfAborted();
-        const item = this.#takeBefore(take, ends);
-        if (item !== null) return { done: false, value: item };
-        if (ends !== null && [...ends].every(([partition, end]) => partition.isRevoked || partition.position >= end)) {
-          return done;
-        }
-        await this.#woken(options.signal);
-      }
-    };
-    const iterator: AsyncIterableIterator<Item> = {
-      next: () => {
-        // Without a promise chain while there is something at hand.
-        if (
-          ends === null &&
-          !isDone &&
-          this.#closing === null &&
-          options.signal?.aborted !== true &&
-          this.#ready.size > 0
-        ) {
-          try {
-            const item = this.#take(take);
-            if (item !== null) return Promise.resolve({ done: false, value: item });
-          } catch (error) {
-            return Promise.reject(error);
-          }
-        }
-        return wait();
+    let ends: ReadonlyMap<AssignedPartition, number> | null = null;
+    // What lies behind the ends (it came in meanwhile) stays in its partition's buffer.
+    const takeBefore: Take<Item> = (partition, decode) =>
+      partition.position < (ends?.get(partition) ?? Number.MAX_SAFE_INTEGER) ? take(partition, decode) : null;
+    const { until, signal } = options;
+    return createReader<Item>(
+      {
+        isClosed: () => this.#closing !== null,
+        begin: () =>
+          until === undefined
+            ? null
+            : this.#ends(until).then((found) => {
+                ends = found;
+              }),
+        asks: () => {
+          this.#markConsumed();
+          this.#group?.touch();
+        },
+        takeAtOnce: () => (this.#ready.size === 0 || this.#group?.needsWork === true ? null : this.#take(takeBefore)),
+        prepare: (stop) => this.#prepare(Number.POSITIVE_INFINITY, stop),
+        take: () => this.#take(takeBefore),
+        isAtEnd: () => {
+          if (ends === null) return false;
+          for (const [partition, end] of ends) if (!partition.isRevoked && partition.position < end) return false;
+          return true;
+        },
+        woken: (stop) => this.#woken(stop),
+        wake: () => this.#wake(),
+        waits: () => this.#group?.asking(),
+        rests: () => this.#group?.asked(),
       },
-      return: () => {
-        isDone = true;
-        this.#wake();
-        return Promise.resolve(done);
-      },
-      [Symbol.asyncIterator]: () => iterator,
-    };
-    return iterator;
-  }
-
-  /** What lies behind the ends (it came in meanwhile) is skipped for this loop, and left in its partition's buffer. */
-  #takeBefore<Item extends Message | MessageBatch>(
-    take: Take<Item>,
-    ends: ReadonlyMap<AssignedPartition, number> | null,
-  ): Item | null {
-    if (ends === null) return this.#take(take);
-    return this.#take((partition, options) =>
-      partition.position < (ends.get(partition) ?? Number.MAX_SAFE_INTEGER) ? take(partition, options) : null,
+      signal,
     );
   }
 
@@ -315,7 +365,10 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
       const before = partition.bufferedBytes;
       try {
         const item = take(partition, this.#options);
-        if (item !== null) return item;
+        if (item !== null) {
+          if (this.#group !== null) this.#handed.add(partition);
+          return item;
+        }
       } finally {
         const freed = before - partition.bufferedBytes;
         if (freed > 0) {
@@ -383,12 +436,74 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
       if (partition.generation !== generation) return;
       this.#fetcher.freed(partition.seek(Math.max(beginning!.offset, end!.offset - count)));
     } catch (error) {
-      if (this.#closing === null) this.#fetcher.error ??= error as KafkaError;
+      this.#tell(error);
     }
     this.#wake();
   }
 
+  #startCommitted(partition: AssignedPartition, offset: number | null): void {
+    if (offset === null) this.#startByPolicy(partition);
+    else this.#fetcher.freed(partition.seek(offset));
+    this.#wake();
+    this.#fetcher.schedule();
+  }
+
+  #add({ topic, partition }: TopicPartitionInput): AssignedPartition {
+    const key = topicPartitionKey(topic, partition);
+    const assigned = new AssignedPartition(topic, partition, key);
+    // Its position comes from elsewhere: until then nothing is fetched.
+    assigned.isStarting = true;
+    this.#fetcher.partitions.set(key, assigned);
+    this.#cluster.metadata.touch(topic);
+    return assigned;
+  }
+
+  /** The program asked for more: it is done with what it got. */
+  #markConsumed(): void {
+    if (this.#handed.size === 0) return;
+    for (const partition of this.#handed) partition.consumed = partition.position;
+    this.#handed.clear();
+  }
+
+  /** Joins and commits what is due, but no longer than the deadline: what is not done then goes on by itself. */
+  async #prepare(deadlineMs: number, signal: AbortSignal | undefined): Promise<void> {
+    const group = this.#group;
+    if (group === null || !group.needsWork) return;
+    const { clock, deadlines } = this.#cluster.context;
+    const prepared = group.prepare();
+    let isLate = false;
+    const timer = Number.isFinite(deadlineMs)
+      ? deadlines.after(Math.max(0, deadlineMs - clock.monotonicMs()), () => {
+          isLate = true;
+          this.#wake();
+        })
+      : null;
+    let isDone = false;
+    const done = prepared.finally(() => {
+      isDone = true;
+    });
+    done.catch(() => {});
+    try {
+      while (!isDone && !isLate && this.#closing === null) await Promise.race([done, this.#woken(signal)]);
+      if (isDone) await prepared;
+    } finally {
+      timer?.cancel();
+    }
+  }
+
+  #tell(error: unknown): void {
+    if (this.#closing !== null) return;
+    this.#fetcher.error ??= error as KafkaError;
+    this.#wake();
+  }
+
+  #needGroup(what: string): GroupSession {
+    if (this.#group === null) throw clientError("CLIENT_INVALID_OPTION", `${what} needs the option groupId`);
+    return this.#group;
+  }
+
   #startByPolicy(partition: AssignedPartition): void {
+    partition.isStarting = false;
     const target = this.#fetcher.resetTarget();
     // With "none" the program has to seek; the fetcher complains where it did not.
     if (target !== null) partition.requireReset(target);

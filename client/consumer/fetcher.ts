@@ -122,7 +122,7 @@ export class Fetcher {
   }
 
   #isFetchable(partition: AssignedPartition): boolean {
-    if (partition.isPaused || partition.isFetching) return false;
+    if (partition.isPaused || partition.isFetching || partition.isStarting) return false;
     if (partition.fetchOffset < 0) {
       this.#fail(clientError("CLIENT_NO_POSITION", `${partition.key} has no position and autoOffsetReset is none`));
       partition.notBeforeMs = this.#cluster.context.clock.monotonicMs() + this.#cluster.context.options.retryBackoffMs;

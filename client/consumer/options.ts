@@ -1,12 +1,13 @@
 // The consumer's settings: Kafka's names in camel case with their units, and Kafka's defaults.
 import { type ClientOptions, checkedNumber } from "../connection/options.ts";
 import { clientError } from "../errors.ts";
+import { type GroupOptions, type ResolvedGroupOptions, resolveGroupOptions } from "./group/options.ts";
 
 export type IsolationLevel = "read_uncommitted" | "read_committed";
 /** Where to begin without a position: KIP-1106's `byDurationMs` is that long before now. */
 export type AutoOffsetReset = "earliest" | "latest" | "none" | { readonly byDurationMs: number };
 
-export interface ConsumerOptions extends ClientOptions {
+export interface ConsumerOptions extends ClientOptions, GroupOptions {
   /** Default "latest", as Kafka's. */
   readonly autoOffsetReset?: AutoOffsetReset;
   /** Default "read_uncommitted". */
@@ -46,6 +47,7 @@ export interface ResolvedConsumerOptions {
   readonly decompressedBytesMax: number;
   readonly rack: string;
   readonly allowAutoTopicCreation: boolean;
+  readonly group: ResolvedGroupOptions | null;
 }
 
 const int32Max = 0x7fff_ffff;
@@ -88,5 +90,6 @@ export function resolveConsumerOptions(options: ConsumerOptions): ResolvedConsum
     ),
     rack: options.rack ?? "",
     allowAutoTopicCreation: options.allowAutoTopicCreation ?? false,
+    group: resolveGroupOptions(options, isolation === "read_committed"),
   };
 }

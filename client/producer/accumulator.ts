@@ -305,7 +305,7 @@ export class Accumulator {
 
   #waitForTopic(topic: TopicState, records: readonly ProducerRecord[], index: number, call: SendCall): void {
     this.#enqueue(topic.waiting, records, index, call, () =>
-      missingTopic(topic.name, this.#metadata.refusal(topic.name)),
+      missingTopic(topic.name, this.#metadata.refusal(topic.name) ?? this.#metadata.lastFailure),
     );
     if (!topic.isLoading) void this.#loadTopic(topic);
   }

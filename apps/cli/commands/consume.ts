@@ -20,7 +20,7 @@ import { parseOffsetSpec } from "../records/offset-spec.ts";
 import { describeRate, OutputSink, ProgressLine } from "../records/streams.ts";
 
 interface ConsumeFlags extends PropertyFlags {
-  readonly from: string;
+  readonly from?: string;
   readonly until?: string;
   readonly exit?: boolean;
   readonly count?: string;
@@ -29,6 +29,7 @@ interface ConsumeFlags extends PropertyFlags {
   readonly keyDelimiter?: string;
   readonly nullText: string;
   readonly isolation?: string;
+  readonly group?: string;
   readonly quiet?: boolean;
 }
 
@@ -40,21 +41,24 @@ Examples:
   blum consume orders --from @2024-03-01 --until @2024-03-02
   blum consume orders -c 5 -f '%t-%p@%o %k: %s (%T)\\n'
   blum consume orders -e --json | jq .value
+  blum consume orders -G billing                           as a member of a group: goes on where the group was
 
 Format: %t topic, %p partition, %o offset, %k key, %s value, %T timestamp, %h headers, %K %S lengths, %R length in 4 bytes.`;
 
 /** A topic that is not there is told soon; one that was just made is known within this. */
 const topicWaitMsMax = 5000;
+const commitMsMax = 5000;
 
 export function createConsumeCommand(io: CliIo): Command {
   const command = new Command("consume")
     .description("Read records of topics.")
     .argument("<topics...>")
-    .option("-o, --from <place>", "beginning, end, an offset, -N (before the end) or @time", "beginning")
+    .option("-o, --from <place>", "beginning, end, an offset, -N (before the end) or @time (default beginning)")
     .option("--until <place>", "end before this place: end, an offset, -N or @time")
     .option("-e, --exit", "end where the partitions ended when reading began (--until end)")
     .option("-c, --count <number>", "end after so many records")
     .option("-p, --partition <number>", "only this partition; may be repeated", collect)
+    .option("-G, --group <id>", "join this group; --from then tells where to begin without a committed offset")
     .option("-f, --format <text>", "what to write of each record (default: the value and a line end)")
     .option("-K, --key-delimiter <text>", "write the key and this before the value")
     .option("--null-text <text>", "what stands for a null key or value", "")
@@ -66,33 +70,38 @@ export function createConsumeCommand(io: CliIo): Command {
 }
 
 async function consume(io: CliIo, topics: readonly string[], flags: ConsumeFlags): Promise<void> {
-  const startAt = parseOffsetSpec("--from", flags.from);
+  const startAt = parseOffsetSpec("--from", flags.from ?? "beginning");
   const until =
     flags.until !== undefined ? parseOffsetSpec("--until", flags.until) : flags.exit === true ? "end" : null;
   const countMax = wholeNumberOption("--count", flags.count, 1) ?? Number.POSITIVE_INFINITY;
   const partitions = flags.partition?.map((text) => wholeNumberOption("--partition", text, 0)!);
   const write = writerOf(flags);
   const consumer = asUsage(() => new Consumer(consumerOptions(io, flags)));
-  let isStopped = false;
-  const stopListening = io.onStopSignal(() => {
-    isStopped = true;
-    void consumer.close();
-  });
+  const stop = new AbortController();
+  const stopListening = io.onStopSignal(() => stop.abort());
   const sink = new OutputSink(io);
   const progress = new ProgressLine(io, "consumed", flags.quiet !== true && !io.isTerminal);
   let count = 0;
   let bytes = 0;
+  const written = new Map<string, PartitionOffset>();
   try {
-    const assigned = await assign(consumer, topics, partitions, startAt);
+    const assigned = flags.group === undefined ? await assign(consumer, topics, partitions, startAt) : [];
+    if (flags.group !== undefined) {
+      // A group waits for topics and brokers as long as it takes; a person wants to hear of a wrong name or address.
+      for (const topic of topics) await consumer.partitionsFor(topic, { timeoutMs: topicWaitMsMax });
+      consumer.subscribe(topics);
+    }
     const ends = until === null ? undefined : until === "end" ? until : await placesOf(consumer, assigned, until);
     const lastOf = ends === undefined || ends === "end" ? null : new Map(ends.map((end) => [keyOf(end), end.offset]));
-    reading: for await (const batch of consumer.batches({ until: ends })) {
+    reading: for await (const batch of consumer.batches({ until: ends, signal: stop.signal })) {
       const last = lastOf?.get(keyOf(batch)) ?? Number.POSITIVE_INFINITY;
+      const { topic, partition } = batch;
       for (const message of batch) {
-        if (message.offset >= last) break;
+        if (message.offset >= last || stop.signal.aborted) break;
         write(sink, message);
         count++;
         bytes += Math.max(0, message.keyLength) + Math.max(0, message.valueLength);
+        if (flags.group !== undefined) written.set(keyOf(batch), { topic, partition, offset: message.offset + 1 });
         if (count >= countMax) break reading;
         if (sink.isFull) await sink.flush();
       }
@@ -100,12 +109,16 @@ async function consume(io: CliIo, topics: readonly string[], flags: ConsumeFlags
       progress.update(count, bytes);
     }
   } catch (error) {
-    if (!isStopped) throw error;
+    if (!stop.signal.aborted) throw error;
   } finally {
-    stopListening();
     await sink.flush();
     progress.end();
+    // Exactly what was written: the group goes on behind it.
+    if (written.size > 0) {
+      await consumer.commit([...written.values()], { signal: AbortSignal.timeout(commitMsMax) }).catch(() => {});
+    }
     await consumer.close();
+    stopListening();
   }
   if (flags.quiet !== true && !io.isTerminal && progress.elapsedMs > 1000 && process.stderr.isTTY) {
     io.error(`${describeRate(count, bytes, progress.elapsedMs)}\n`);
@@ -115,8 +128,24 @@ async function consume(io: CliIo, topics: readonly string[], flags: ConsumeFlags
 function consumerOptions(io: CliIo, flags: ConsumeFlags): ConsumerOptions {
   const properties = propertiesOf(io, flags, "default.api.timeout.ms");
   if (flags.isolation !== undefined) properties["isolation.level"] = flags.isolation;
+  if (flags.group !== undefined) {
+    checkGroupFlags(flags);
+    properties["group.id"] = flags.group;
+    properties["auto.offset.reset"] ??= flags.from === "end" || flags.from === "latest" ? "latest" : "earliest";
+  }
   const { options } = consumerOptionsFromProperties(properties);
   return { autoOffsetReset: "earliest", ...options };
+}
+
+/** In a group the coordinator says which partitions and from where. */
+function checkGroupFlags({ from, until, exit, partition }: ConsumeFlags): void {
+  const refuse = (option: string): never => {
+    throw new CliFailure(`${option} does not go with --group`, "leave one of the two out", exitCode.usage);
+  };
+  if (partition !== undefined) refuse("--partition");
+  if (until !== undefined) refuse("--until");
+  if (exit === true) refuse("--exit");
+  if (from !== undefined && !["beginning", "earliest", "end", "latest"].includes(from)) refuse(`--from ${from}`);
 }
 
 type Writer = (sink: OutputSink, message: Message) => void;

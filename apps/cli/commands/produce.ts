@@ -1,7 +1,7 @@
 // `blum produce`: records from lines, JSON lines or whole files into a topic. Reads only as fast as the cluster takes.
 import { createReadStream } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { type KafkaError, Producer, type ProducerRecord, producerOptionsFromProperties } from "@blumfeld/client";
+import { KafkaError, Producer, type ProducerRecord, producerOptionsFromProperties } from "@blumfeld/client";
 import { Command } from "commander";
 import { withConnection } from "../connection.ts";
 import { CliFailure } from "../failure.ts";
@@ -180,7 +180,8 @@ class ProduceRun {
         const failed = error.results?.filter((result) => result instanceof Error).length ?? group.length;
         this.#confirmed += group.length - failed;
         this.#failed += failed;
-        this.#failure ??= error;
+        // Of a list that failed: the first record's own reason.
+        this.#failure ??= error.cause instanceof KafkaError ? error.cause : error;
       },
     );
     const settled = sent.then(() => {

@@ -15,7 +15,7 @@ beforeAll(async () => {
   broker = await startBroker({ storage: "memory", host: "127.0.0.1", port: 0 });
   folder = mkdtempSync(join(tmpdir(), "blumfeld-records-"));
   const admin = new Admin({ bootstrapServers: broker.bootstrap });
-  const topics = ["lines", "copies", "numbers", "keys", "ends"].map((name) => ({ name, partitions: 3 }));
+  const topics = ["lines", "copies", "numbers", "group", "ends"].map((name) => ({ name, partitions: 3 }));
   for (const { error } of await admin.createTopics(topics)) if (error !== null) throw error;
   await admin.close();
 });
@@ -119,11 +119,20 @@ describe("places", () => {
   });
 });
 
+test("a group goes on where it was, to the record", { timeout: 30_000 }, async () => {
+  const lines = Array.from({ length: 9 }, (_, index) => `${index}\n`);
+  await blum(["produce", "group", "-p", "0"], lines.join(""));
+  const read = async (count: string): Promise<string> =>
+    (await blum(["consume", "group", "-G", "readers", "-c", count])).out;
+  expect([await read("2"), await read("4"), await read("3")]).toEqual(["0\n1\n", "2\n3\n4\n5\n", "6\n7\n8\n"]);
+});
+
 describe("what is wrong is told", () => {
   test.each([
     [["consume", "nowhere", "-e"], 1, /no topic nowhere/],
     [["consume", "ends", "--from", "x"], 2, /--from x is no place/],
     [["consume", "ends", "-p", "9"], 1, /no partition 9/],
+    [["consume", "ends", "-G", "g", "-e"], 2, /--exit does not go with --group/],
     [["consume", "ends", "-f", "%q"], 2, /%q names nothing/],
     [["consume", "ends", "-X", "fetch.min.byte=1"], 2, /did you mean fetch.min.bytes/],
     [["produce", "ends", "--acks", "7"], 2, /acks=7/],
