@@ -2,6 +2,7 @@
 import { configResourceType } from "@blumfeld/core/controller";
 import type { ConsumerMigrationPolicy, GroupConfig } from "@blumfeld/core/coordinator";
 import type { CoordinatorParts } from "./coordinators.ts";
+import { streamsConfigFrom } from "./streams-config-source.ts";
 
 const minuteMs = 60_000;
 /** The level of the feature group.version that has consumer groups. */
@@ -44,6 +45,7 @@ export function groupConfigFrom(parts: Pick<CoordinatorParts, "cluster" | "metad
       const isOffered = settings.get("group.coordinator.rebalance.protocols").includes("consumer");
       return isOffered && parts.metadata.image.features.level("group.version") >= consumerGroupVersion;
     },
+    streams: streamsConfigFrom(parts),
     consumerGroup(groupId) {
       const bounded = (name: string, own: number | null, min: number, max: number): number =>
         own === null ? settings.get(name as "group.consumer.session.timeout.ms") : Math.min(Math.max(own, min), max);

@@ -127,6 +127,27 @@ const logNames: readonly string[] = [
   "unclean.leader.election.enable",
 ];
 
+const streamsNames: readonly string[] = [
+  "group.streams.assignment.interval.ms",
+  "group.streams.heartbeat.interval.ms",
+  "group.streams.initial.rebalance.delay.ms",
+  "group.streams.max.assignment.interval.ms",
+  "group.streams.max.heartbeat.interval.ms",
+  "group.streams.max.session.timeout.ms",
+  "group.streams.max.size",
+  "group.streams.max.standby.replicas",
+  "group.streams.min.assignment.interval.ms",
+  "group.streams.min.heartbeat.interval.ms",
+  "group.streams.min.session.timeout.ms",
+  "group.streams.num.standby.replicas",
+  "group.streams.session.timeout.ms",
+  "streams.assignment.interval.ms",
+  "streams.heartbeat.interval.ms",
+  "streams.initial.rebalance.delay.ms",
+  "streams.num.standby.replicas",
+  "streams.session.timeout.ms",
+];
+
 const topicNames: readonly string[] = [
   "cleanup.policy",
   "file.delete.delay.ms",
@@ -151,7 +172,13 @@ const groupNames: readonly string[] = [
   "consumer.session.timeout.ms",
 ];
 
-const actedOnNames: ReadonlySet<string> = new Set([...nodeNames, ...logNames, ...topicNames, ...groupNames]);
+const actedOnNames: ReadonlySet<string> = new Set([
+  ...nodeNames,
+  ...logNames,
+  ...topicNames,
+  ...streamsNames,
+  ...groupNames,
+]);
 
 /** Why not, by the beginning of the name; the first that fits counts. */
 const reasons: readonly (readonly [pattern: RegExp, reason: ActedOn])[] = [
@@ -183,7 +210,6 @@ const reasons: readonly (readonly [pattern: RegExp, reason: ActedOn])[] = [
   ],
   [/^controller\.quorum/, { kind: "not-yet", why: "the quorum has one voter so far" }],
   [/^group\.share|^share\./, { kind: "not-yet", why: "there are no share groups so far" }],
-  [/^(group\.)?streams\./, { kind: "not-yet", why: "there are no streams groups so far" }],
   [/quota/, { kind: "not-yet", why: "quotas are not enforced so far" }],
   [
     /^log\.cleaner|cleanable|compaction\.lag|^delete\.retention/,
