@@ -1,6 +1,7 @@
 // ../shared/design/hostile-inputs.md, section 1: frames that are none, headers and bodies that lie. A test bears the name of its row.
 import { ApiKey } from "@blumfeld/core/protocol";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { WireConnection } from "../wire/index.ts";
 import { framed, header, int16, int32, unsignedVarint } from "./bytes.ts";
 import { StallWatch, stallMsMax, startVictim, type Victim } from "./victim.ts";
 
@@ -19,8 +20,8 @@ afterEach(async () => {
 });
 
 /** Sends the bytes on a connection of their own; it must be closed, without an answer. */
-async function expectClosed(bytes: Buffer): Promise<void> {
-  const connection = await victim.open();
+async function expectClosedAt(port: number, bytes: Buffer): Promise<void> {
+  const connection = await WireConnection.open(port);
   try {
     connection.write(bytes);
     await connection.ended(2_000);
@@ -28,6 +29,12 @@ async function expectClosed(bytes: Buffer): Promise<void> {
   } finally {
     connection.destroy();
   }
+}
+
+/** On the clients' listener and on the controllers'. */
+async function expectClosed(bytes: Buffer): Promise<void> {
+  await expectClosedAt(victim.port, bytes);
+  await expectClosedAt(victim.broker.controllerPort, bytes);
 }
 
 const requestBytesMax = 100 * 1024 * 1024;
@@ -97,7 +104,7 @@ describe("controller/broker-only API on a client listener: close or 31", () => {
     ["ControllerRegistration", ApiKey.ControllerRegistration, 0],
     ["AssignReplicasToDirs", ApiKey.AssignReplicasToDirs, 0],
     ["UpdateRaftVoter", ApiKey.UpdateRaftVoter, 0],
-  ])("%s", (_name, key, version) => expectClosed(framed(header(key, version), "00".repeat(64))));
+  ])("%s", (_name, key, version) => expectClosedAt(victim.port, framed(header(key, version), "00".repeat(64))));
 });
 
 describe("array count 2^31-1, -5, or > rest / smallest element (CVE-2026-111108): parse error before allocation; close", () => {
