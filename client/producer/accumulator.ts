@@ -41,6 +41,8 @@ interface TopicState {
   /** For metadata. */
   readonly waiting: Waiting[];
   isLoading: boolean;
+  /** Until the broker refuses a large batch: the topic's bound is below ours. */
+  mayGrow: boolean;
   /** How far compression shrinks this topic's records: 1 until it is known. */
   compressionRatio: number;
 }
@@ -156,6 +158,7 @@ export class Accumulator {
     for (const half of halves) this.#incomplete.add(half);
     const topic = this.#topics.get(batch.topic)!;
     topic.compressionRatio = 1;
+    topic.mayGrow = false;
   }
 
   /** Everything that waits or is collected fails; later calls too. */
@@ -206,7 +209,7 @@ export class Accumulator {
     const queue = this.#queueOf(topic, partition);
     let batch = queue.open;
     let isFull = false;
-    if (batch !== null && !this.#fits(topic, batch, bytes)) {
+    if (batch !== null && !this.#fits(topic, queue, batch, bytes)) {
       batch.isClosed = true;
       batch = null;
       isFull = true;
@@ -241,12 +244,16 @@ export class Accumulator {
     return batch;
   }
 
-  #fits(topic: TopicState, batch: ProducerBatch, bytes: number): boolean {
-    const { batchBytes, codec } = this.#options;
+  #fits(topic: TopicState, queue: PartitionQueue, batch: ProducerBatch, bytes: number): boolean {
+    const { batchBytes, batchBytesBacklogged, codec } = this.#options;
     const after = batch.uncompressedBytes + bytes;
     if (after <= batchBytes) return true;
-    if (codec === null || after > batchBytes * compressionExpansionMax) return false;
-    return after * Math.min(1, topic.compressionRatio * ratioMargin) <= batchBytes;
+    // Growing takes memory that was not reserved.
+    if (after > batch.reservedBytes && this.#bytesFree <= 0) return false;
+    const limit = queue.waiting.length > 1 && topic.mayGrow ? batchBytesBacklogged : batchBytes;
+    if (after <= limit) return true;
+    if (codec === null || after > limit * compressionExpansionMax) return false;
+    return after * Math.min(1, topic.compressionRatio * ratioMargin) <= limit;
   }
 
   /** A batch that grew past what it had reserved takes the rest now; the budget may be passed by one batch. */
@@ -297,6 +304,7 @@ export class Accumulator {
       queues: [],
       waiting: [],
       isLoading: false,
+      mayGrow: true,
       compressionRatio: 1,
     };
     this.#topics.set(name, topic);
