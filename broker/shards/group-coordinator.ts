@@ -8,6 +8,7 @@ import {
   GroupShard,
   type GroupTimer,
   memberErrorOfAppend,
+  type ShardRuntime,
 } from "@blumfeld/core/coordinator";
 import { consumerOffsetsTopic } from "@blumfeld/core/model";
 import type { RequestContext } from "../request-context.ts";
@@ -51,11 +52,7 @@ export class GroupCoordinator {
         () => {},
       );
       if (removed.size === 0) continue;
-      shard.write(
-        "topics deleted",
-        (groups) => groups.offsets.deleteTopics(removed),
-        () => {},
-      );
+      deleteTopics(shard, removed);
     }
   }
 
@@ -94,4 +91,15 @@ export class GroupCoordinator {
 export function groupClientOf(context: RequestContext): GroupClient {
   const { clientId, clientAddress, apiVersion } = context;
   return { clientId: clientId ?? "", clientHost: `/${clientAddress}`, apiVersion };
+}
+
+/** Batch after batch; a shard that moved away leaves the rest to the next one's load and the next deletion. */
+function deleteTopics(shard: ShardRuntime<GroupShard, GroupRecord, GroupTimer>, names: ReadonlySet<string>): void {
+  shard.write(
+    "topics deleted",
+    (groups) => groups.offsets.deleteTopics(names),
+    (outcome) => {
+      if ("answer" in outcome && outcome.answer) deleteTopics(shard, names);
+    },
+  );
 }

@@ -79,6 +79,11 @@ export interface OffsetDeleteAnswer {
 /** From this version on a member's epoch can be answered as stale, and a missing group as missing. */
 const consumerProtocolCommitFrom = 9;
 
+/** Of tombstones that one decision about deleted topics makes: a part of the largest batch that the internal topic takes. */
+export const deletionBytesMax = 256 * 1024;
+/** A tombstone besides its names. */
+const tombstoneBytes = 48;
+
 export class GroupOffsets {
   private readonly context: GroupContext;
   private readonly store: OffsetStore;
@@ -208,19 +213,29 @@ export class GroupOffsets {
     return { records, answer: { errorCode: ErrorCode.NONE, topics } };
   }
 
-  /** The topics are gone: what was committed for them goes too, whoever committed it. */
-  deleteTopics(names: ReadonlySet<string>): GroupDecision<void> {
+  /** The topics are gone: what was committed for them goes too, whoever committed it. Answers whether more is left than one decision takes. */
+  deleteTopics(names: ReadonlySet<string>): GroupDecision<boolean> {
     const records: GroupRecord[] = [];
+    let bytes = 0;
     for (const groupId of this.context.groups.keys()) {
+      const add = (topic: string, partition: number): void => {
+        records.push(offsetCommitTombstone(groupId, topic, partition));
+        bytes += Buffer.byteLength(groupId) + Buffer.byteLength(topic) + tombstoneBytes;
+      };
       for (const [topic, partitions] of this.store.ofGroup(groupId) ?? []) {
         if (!names.has(topic)) continue;
-        for (const partition of partitions.keys()) records.push(offsetCommitTombstone(groupId, topic, partition));
+        for (const partition of partitions.keys()) {
+          add(topic, partition);
+          if (bytes >= deletionBytesMax) return { records, answer: true };
+        }
       }
-      for (const { topic, partition } of this.store.pendingOfGroup(groupId))
-        if (names.has(topic) && this.store.get(groupId, topic, partition) === undefined)
-          records.push(offsetCommitTombstone(groupId, topic, partition));
+      for (const { topic, partition } of this.store.pendingOfGroup(groupId)) {
+        if (!names.has(topic) || this.store.get(groupId, topic, partition) !== undefined) continue;
+        add(topic, partition);
+        if (bytes >= deletionBytesMax) return { records, answer: true };
+      }
     }
-    return { records, answer: undefined };
+    return { records, answer: false };
   }
 
   /** Tombstones for all that the group committed or has pending. */
