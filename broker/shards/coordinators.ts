@@ -1,16 +1,19 @@
 // The coordinators of this broker. Each kind of shard is hosted once; handlers ask through here. Whoever brings another kind adds it here.
 import type { BrokerParts } from "../parts.ts";
 import { GroupCoordinator } from "./group-coordinator.ts";
+import { ShareCoordinator } from "./share-coordinator.ts";
 import { TransactionCoordinator } from "./transaction-coordinator.ts";
 
 export interface Coordinators {
   readonly groups: GroupCoordinator;
   readonly transactions: TransactionCoordinator;
+  readonly shares: ShareCoordinator;
 }
 
 export type CoordinatorParts = BrokerParts;
 
 export function createCoordinators(parts: CoordinatorParts): Coordinators {
   const groups = new GroupCoordinator(parts);
-  return { groups, transactions: new TransactionCoordinator(parts, groups.host) };
+  const transactions = new TransactionCoordinator(parts, groups.host);
+  return { groups, transactions, shares: new ShareCoordinator(parts) };
 }

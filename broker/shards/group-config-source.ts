@@ -2,11 +2,12 @@
 import { configResourceType } from "@blumfeld/core/controller";
 import type { ConsumerMigrationPolicy, GroupConfig } from "@blumfeld/core/coordinator";
 import type { CoordinatorParts } from "./coordinators.ts";
-import { streamsConfigFrom } from "./streams-config-source.ts";
 
 const minuteMs = 60_000;
 /** The level of the feature group.version that has consumer groups. */
 const consumerGroupVersion = 1;
+/** The level of the feature share.version that has share groups. */
+const shareGroupVersion = 1;
 
 export function groupConfigFrom(parts: Pick<CoordinatorParts, "cluster" | "metadata">): GroupConfig {
   const { settings } = parts.cluster;
@@ -14,6 +15,8 @@ export function groupConfigFrom(parts: Pick<CoordinatorParts, "cluster" | "metad
     const text = parts.metadata.image.configs.of(configResourceType.group, groupId).get(name);
     return text === undefined ? null : Number(text);
   };
+  const bounded = (name: string, own: number | null, min: number, max: number): number =>
+    own === null ? settings.get(name as "group.consumer.session.timeout.ms") : Math.min(Math.max(own, min), max);
   return {
     get offsetMetadataLengthMax() {
       return settings.get("offset.metadata.max.bytes");
@@ -45,10 +48,35 @@ export function groupConfigFrom(parts: Pick<CoordinatorParts, "cluster" | "metad
       const isOffered = settings.get("group.coordinator.rebalance.protocols").includes("consumer");
       return isOffered && parts.metadata.image.features.level("group.version") >= consumerGroupVersion;
     },
-    streams: streamsConfigFrom(parts),
+    get shareMemberCountMax() {
+      return settings.get("group.share.max.size");
+    },
+    get isShareProtocolEnabled() {
+      return parts.metadata.image.features.level("share.version") >= shareGroupVersion;
+    },
+    shareGroup(groupId) {
+      return {
+        sessionTimeoutMs: bounded(
+          "group.share.session.timeout.ms",
+          ofGroup(groupId, "share.session.timeout.ms"),
+          settings.get("group.share.min.session.timeout.ms"),
+          settings.get("group.share.max.session.timeout.ms"),
+        ),
+        heartbeatIntervalMs: bounded(
+          "group.share.heartbeat.interval.ms",
+          ofGroup(groupId, "share.heartbeat.interval.ms"),
+          settings.get("group.share.min.heartbeat.interval.ms"),
+          settings.get("group.share.max.heartbeat.interval.ms"),
+        ),
+        assignmentIntervalMs: bounded(
+          "group.share.assignment.interval.ms",
+          ofGroup(groupId, "share.assignment.interval.ms"),
+          settings.get("group.share.min.assignment.interval.ms"),
+          settings.get("group.share.max.assignment.interval.ms"),
+        ),
+      };
+    },
     consumerGroup(groupId) {
-      const bounded = (name: string, own: number | null, min: number, max: number): number =>
-        own === null ? settings.get(name as "group.consumer.session.timeout.ms") : Math.min(Math.max(own, min), max);
       return {
         sessionTimeoutMs: bounded(
           "group.consumer.session.timeout.ms",

@@ -1,7 +1,5 @@
 // The settings that groups act on, typed and in units. Functions, not values: most of them can change while the node runs.
 
-import { type StreamsConfig, streamsConfigDefaults } from "../streams/streams-config.ts";
-
 export interface ClassicGroupConfig {
   readonly sessionTimeoutMsMin: number;
   readonly sessionTimeoutMsMax: number;
@@ -12,6 +10,12 @@ export interface ClassicGroupConfig {
 export type ConsumerMigrationPolicy = "disabled" | "upgrade" | "downgrade" | "bidirectional";
 
 export interface ConsumerGroupConfig {
+  readonly sessionTimeoutMs: number;
+  readonly heartbeatIntervalMs: number;
+  readonly assignmentIntervalMs: number;
+}
+
+export interface ShareGroupConfig {
   readonly sessionTimeoutMs: number;
   readonly heartbeatIntervalMs: number;
   readonly assignmentIntervalMs: number;
@@ -30,7 +34,11 @@ export interface GroupConfig {
   readonly isConsumerProtocolEnabled: boolean;
   /** A consumer group's own settings, within the broker's bounds. */
   consumerGroup(groupId: string): ConsumerGroupConfig;
-  readonly streams: StreamsConfig;
+  readonly shareMemberCountMax: number;
+  /** The feature share.version. */
+  readonly isShareProtocolEnabled: boolean;
+  /** A share group's own settings, within the broker's bounds. */
+  shareGroup(groupId: string): ShareGroupConfig;
 }
 
 export const groupConfigDefaults: GroupConfig = {
@@ -48,7 +56,9 @@ export const groupConfigDefaults: GroupConfig = {
   consumerMigrationPolicy: "bidirectional",
   isConsumerProtocolEnabled: true,
   consumerGroup: () => ({ sessionTimeoutMs: 45_000, heartbeatIntervalMs: 5000, assignmentIntervalMs: 1000 }),
-  streams: streamsConfigDefaults,
+  shareMemberCountMax: 200,
+  isShareProtocolEnabled: true,
+  shareGroup: () => ({ sessionTimeoutMs: 45_000, heartbeatIntervalMs: 5000, assignmentIntervalMs: 1000 }),
 };
 
 /** A new member that waits for its first join to end is given up after this: it cannot send heartbeats yet. Kafka's fixed value. */

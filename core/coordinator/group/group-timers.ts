@@ -30,14 +30,7 @@ export type GroupTimer =
       readonly memberId: string;
       readonly memberEpoch: number;
     }
-  | { readonly kind: "streams-session"; readonly groupId: string; readonly memberId: string }
-  | {
-      readonly kind: "streams-revocation";
-      readonly groupId: string;
-      readonly memberId: string;
-      readonly memberEpoch: number;
-    }
-  | { readonly kind: "streams-initial-rebalance"; readonly groupId: string }
+  | { readonly kind: "share-session"; readonly groupId: string; readonly memberId: string }
   | { readonly kind: "consumer-regex"; readonly groupId: string };
 
 /** Group ids and member ids may hold anything; a NUL between them keeps two pairs from meeting in one key. */
@@ -51,8 +44,6 @@ export const timerKeys = {
   consumerRevocation: (groupId: string, memberId: string): string => `consumer-revocation\0${groupId}\0${memberId}`,
   consumerClassicJoin: (groupId: string, memberId: string): string => `consumer-join\0${groupId}\0${memberId}`,
   consumerClassicSync: (groupId: string, memberId: string): string => `consumer-sync\0${groupId}\0${memberId}`,
-  streamsSession: (groupId: string, memberId: string): string => `streams-session\0${groupId}\0${memberId}`,
-  streamsRevocation: (groupId: string, memberId: string): string => `streams-revocation\0${groupId}\0${memberId}`,
-  streamsInitialRebalance: (groupId: string): string => `streams-initial-rebalance\0${groupId}`,
+  shareSession: (groupId: string, memberId: string): string => `share-session\0${groupId}\0${memberId}`,
   consumerRegex: (groupId: string): string => `consumer-regex\0${groupId}`,
 } as const;

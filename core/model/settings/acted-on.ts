@@ -46,6 +46,26 @@ const nodeNames: readonly string[] = [
   "group.max.session.timeout.ms",
   "group.max.size",
   "group.min.session.timeout.ms",
+  "group.share.assignment.interval.ms",
+  "group.share.delivery.count.limit",
+  "group.share.heartbeat.interval.ms",
+  "group.share.max.assignment.interval.ms",
+  "group.share.max.delivery.count.limit",
+  "group.share.max.heartbeat.interval.ms",
+  "group.share.max.partition.max.record.locks",
+  "group.share.max.record.lock.duration.ms",
+  "group.share.max.session.timeout.ms",
+  "group.share.max.share.sessions",
+  "group.share.max.size",
+  "group.share.min.assignment.interval.ms",
+  "group.share.min.delivery.count.limit",
+  "group.share.min.heartbeat.interval.ms",
+  "group.share.min.partition.max.record.locks",
+  "group.share.min.record.lock.duration.ms",
+  "group.share.min.session.timeout.ms",
+  "group.share.partition.max.record.locks",
+  "group.share.record.lock.duration.ms",
+  "group.share.session.timeout.ms",
   "inter.broker.listener.name",
   "listener.security.protocol.map",
   "listeners",
@@ -98,6 +118,8 @@ const nodeNames: readonly string[] = [
 ];
 
 /** Broker-wide forms of what topics may override; acted on wherever the topic's is. */
+const shareNames: readonly string[] = ["share.coordinator.snapshot.update.records.per.snapshot"];
+
 const logNames: readonly string[] = [
   "compression.gzip.level",
   "compression.lz4.level",
@@ -127,27 +149,6 @@ const logNames: readonly string[] = [
   "unclean.leader.election.enable",
 ];
 
-const streamsNames: readonly string[] = [
-  "group.streams.assignment.interval.ms",
-  "group.streams.heartbeat.interval.ms",
-  "group.streams.initial.rebalance.delay.ms",
-  "group.streams.max.assignment.interval.ms",
-  "group.streams.max.heartbeat.interval.ms",
-  "group.streams.max.session.timeout.ms",
-  "group.streams.max.size",
-  "group.streams.max.standby.replicas",
-  "group.streams.min.assignment.interval.ms",
-  "group.streams.min.heartbeat.interval.ms",
-  "group.streams.min.session.timeout.ms",
-  "group.streams.num.standby.replicas",
-  "group.streams.session.timeout.ms",
-  "streams.assignment.interval.ms",
-  "streams.heartbeat.interval.ms",
-  "streams.initial.rebalance.delay.ms",
-  "streams.num.standby.replicas",
-  "streams.session.timeout.ms",
-];
-
 const topicNames: readonly string[] = [
   "cleanup.policy",
   "file.delete.delay.ms",
@@ -170,13 +171,22 @@ const groupNames: readonly string[] = [
   "consumer.assignment.interval.ms",
   "consumer.heartbeat.interval.ms",
   "consumer.session.timeout.ms",
+  "share.assignment.interval.ms",
+  "share.auto.offset.reset",
+  "share.delivery.count.limit",
+  "share.heartbeat.interval.ms",
+  "share.isolation.level",
+  "share.partition.max.record.locks",
+  "share.record.lock.duration.ms",
+  "share.renew.acknowledge.enable",
+  "share.session.timeout.ms",
 ];
 
 const actedOnNames: ReadonlySet<string> = new Set([
   ...nodeNames,
+  ...shareNames,
   ...logNames,
   ...topicNames,
-  ...streamsNames,
   ...groupNames,
 ]);
 
@@ -209,7 +219,9 @@ const reasons: readonly (readonly [pattern: RegExp, reason: ActedOn])[] = [
     { kind: "not-yet", why: "a cluster has one node so far" },
   ],
   [/^controller\.quorum/, { kind: "not-yet", why: "the quorum has one voter so far" }],
-  [/^group\.share|^share\./, { kind: "not-yet", why: "there are no share groups so far" }],
+  [/^group\.share\.assignors$/, { kind: "needless", why: "there is one assignor for share groups" }],
+  [/^share\./, { kind: "not-yet", why: "the state of share groups is kept by the topic's first settings so far" }],
+  [/^(group\.)?streams\./, { kind: "not-yet", why: "there are no streams groups so far" }],
   [/quota/, { kind: "not-yet", why: "quotas are not enforced so far" }],
   [
     /^log\.cleaner|cleanable|compaction\.lag|^delete\.retention/,

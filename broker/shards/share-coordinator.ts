@@ -1,0 +1,122 @@
+// The share coordinator on this broker: shards over `__share_group_state`, and the way that share partitions and groups take to them. The internal
+// topic is made when state is first to be kept. Owns no state of its own.
+
+import type { Uuid } from "@blumfeld/core/base";
+import type { MetadataDelta } from "@blumfeld/core/controller";
+import {
+  type ShareKey,
+  type ShareOutcome,
+  type ShareRead,
+  type ShareState,
+  type ShareStateDecision,
+  ShareStateShard,
+  type ShareWrite,
+  shareKeyText,
+} from "@blumfeld/core/coordinator";
+import { shareGroupStateTopic } from "@blumfeld/core/model";
+import { ErrorCode, type ShareCoordinatorRecord } from "@blumfeld/core/protocol";
+import { TopicCreator } from "../metadata/internal-topics.ts";
+import { anonymousPrincipal } from "../security-seam.ts";
+import { ShareConfig } from "../share/share-config.ts";
+import type { CoordinatorParts } from "./coordinators.ts";
+import { ShardHost } from "./shard-host.ts";
+
+/** While the topic is made or its shard loads, it is asked again after so long, and given up after so many times. */
+const retryMs = 100;
+const attemptCountMax = 300;
+const creationMsMax = 30_000;
+
+/** Those that a later attempt may not get. */
+const retriable: ReadonlySet<number> = new Set([ErrorCode.NOT_COORDINATOR, ErrorCode.COORDINATOR_LOAD_IN_PROGRESS]);
+
+export class ShareCoordinator {
+  readonly host: ShardHost<ShareStateShard, ShareCoordinatorRecord, never>;
+  readonly config: ShareConfig;
+  private readonly parts: CoordinatorParts;
+  private readonly creator: TopicCreator;
+
+  constructor(parts: CoordinatorParts) {
+    this.parts = parts;
+    const config = new ShareConfig(parts);
+    this.config = config;
+    this.creator = new TopicCreator(parts.cluster.settings, parts.controllerChannel);
+    this.host = new ShardHost<ShareStateShard, ShareCoordinatorRecord, never>(
+      { topic: shareGroupStateTopic, create: ({ undo }) => new ShareStateShard({ undo, config }) },
+      parts,
+    );
+    parts.metadata.onImage((delta) => this.onImage(delta));
+  }
+
+  private onImage({ removedTopics }: MetadataDelta): void {
+    if (removedTopics.length === 0) return;
+    const ids = new Set<Uuid>(removedTopics.map(({ id }) => id));
+    for (const shard of this.host.shards())
+      shard.write(
+        "topics deleted",
+        (states) => states.deleteTopics(ids),
+        () => {},
+      );
+  }
+
+  // --- as the handlers ask: once ---------------------------------------------------------------
+
+  initialize(key: ShareKey, ask: { stateEpoch: number; startOffset: number }): Promise<ShareOutcome> {
+    return this.once(key, "InitializeShareGroupState", (shard, nowMs) => shard.initialize(key, ask, nowMs));
+  }
+
+  read(key: ShareKey, leaderEpoch: number): Promise<ShareOutcome & { readonly state?: ShareState | null }> {
+    return this.once<ShareRead>(key, "ReadShareGroupState", (shard, nowMs) => shard.read(key, leaderEpoch, nowMs));
+  }
+
+  write(key: ShareKey, write: ShareWrite): Promise<ShareOutcome> {
+    return this.once(key, "WriteShareGroupState", (shard, nowMs) => shard.write(key, write, nowMs));
+  }
+
+  delete(key: ShareKey): Promise<ShareOutcome> {
+    return this.once(key, "DeleteShareGroupState", (shard) => shard.delete(key));
+  }
+
+  /** Null where nothing is known of the partition. */
+  summary(key: ShareKey): Promise<ShareOutcome & { readonly state?: ShareState | null }> {
+    return this.once<ShareRead>(key, "ReadShareGroupStateSummary", (shard) => ({
+      records: [],
+      answer: { errorCode: ErrorCode.NONE, errorMessage: null, state: shard.stateOf(key) },
+    }));
+  }
+
+  private once<Answer extends ShareOutcome>(
+    key: ShareKey,
+    what: string,
+    decide: (shard: ShareStateShard, nowMs: number) => ShareStateDecision<Answer>,
+  ): Promise<Answer | ShareOutcome> {
+    return new Promise((resolve) => {
+      this.host.write(shareKeyText(key), what, decide, (outcome) =>
+        resolve("answer" in outcome ? outcome.answer : { errorCode: outcome.errorCode, errorMessage: null }),
+      );
+    });
+  }
+
+  // --- as this broker's own share partitions and groups ask ----------------------------------------
+
+  /** Asks until there is a coordinator, which may have to be made first. */
+  async persistently<Answer extends ShareOutcome>(ask: () => Promise<Answer>): Promise<Answer> {
+    for (let attempt = 1; ; attempt++) {
+      const answer = await ask();
+      if (!retriable.has(answer.errorCode) || attempt >= attemptCountMax) return answer;
+      if (this.parts.metadata.image.topics.get(shareGroupStateTopic) === undefined) this.createTopic();
+      await new Promise<void>((resolve) => {
+        this.parts.timers.after(retryMs, resolve);
+      });
+    }
+  }
+
+  private createTopic(): void {
+    this.creator.create([shareGroupStateTopic], {
+      principal: anonymousPrincipal,
+      clientAddress: "127.0.0.1",
+      listenerName: this.parts.config.listeners[0]?.name ?? "",
+      clientId: null,
+      timeoutMs: creationMsMax,
+    });
+  }
+}
