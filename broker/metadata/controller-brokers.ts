@@ -99,7 +99,8 @@ export const onControllerRegistration: ControllerHandler<typeof ApiKey.Controlle
       supportedFeatures: rangesOf(features),
     }),
   );
-  return { throttleTimeMs, ...answer };
+  // Kafka gives an empty message with success.
+  return { throttleTimeMs, errorCode: answer.errorCode, errorMessage: answer.errorMessage ?? "" };
 };
 
 export const onAssignReplicasToDirs: ControllerHandler<typeof ApiKey.AssignReplicasToDirs> = (

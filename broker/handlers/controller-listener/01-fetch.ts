@@ -103,7 +103,7 @@ class ControllerFetch {
     const currentLeader = { leaderId: leaderAndEpoch.leaderId, leaderEpoch: leaderAndEpoch.epoch };
     return {
       ...{ partitionIndex: 0, errorCode, highWatermark: -1, logStartOffset, currentLeader },
-      records: Buffer.alloc(0),
+      ...{ records: Buffer.alloc(0), abortedTransactions: [] },
     };
   }
 
