@@ -182,7 +182,7 @@ export class ConsumerClassic {
       (request.protocolType !== null && request.protocolType !== consumerProtocolType) ||
       (request.protocolName !== null && request.protocolName !== protocolName);
     if (isOther) return refuse(ErrorCode.INCONSISTENT_GROUP_PROTOCOL);
-    if (group.groupEpoch > member.memberEpoch && member.state !== memberStates.unrevokedPartitions) {
+    if (group.assignmentEpoch > member.memberEpoch && member.state !== memberStates.unrevokedPartitions) {
       this.time("consumer-classic-join", groupId, member);
       return refuse(ErrorCode.REBALANCE_IN_PROGRESS);
     }
@@ -203,7 +203,7 @@ export class ConsumerClassic {
     const member = group.members.get(request.memberId)!;
     this.restartSession(group.groupId, member);
     const mustJoin =
-      member.memberEpoch < group.groupEpoch ||
+      member.memberEpoch < group.assignmentEpoch ||
       member.state === memberStates.unrevokedPartitions ||
       (member.state === memberStates.unreleasedPartitions && !isWaitingForOthers(group, member));
     if (!mustJoin) return ErrorCode.NONE;
