@@ -36,6 +36,12 @@ export type {
   PartitionDescription,
   TopicDescription,
 } from "./admin/topics.ts";
+export type {
+  ActiveProducer,
+  ListedTransaction,
+  TransactionDescription,
+  TransactionFilter,
+} from "./admin/transactions.ts";
 export type { BrokerAddress } from "./connection/addresses.ts";
 export type { AuthenticationSession, Authenticator } from "./connection/broker-connection.ts";
 export type { ClientPorts } from "./connection/context.ts";

@@ -36,6 +36,11 @@ export const commandTable: readonly CommandRow[] = [
     load: async (io) => (await import("./commands/group.ts")).createGroupCommand(io),
   },
   {
+    name: "transaction",
+    summary: "show transactions and who writes to a partition, end one that hangs",
+    load: async (io) => (await import("./commands/transaction.ts")).createTransactionCommand(io),
+  },
+  {
     name: "produce",
     summary: "write records into a topic: lines, JSON lines, files",
     load: async (io) => (await import("./commands/produce.ts")).createProduceCommand(io),

@@ -17,6 +17,7 @@ import * as configs from "./configs.ts";
 import * as groups from "./groups.ts";
 import * as records from "./records.ts";
 import * as topics from "./topics.ts";
+import * as transactions from "./transactions.ts";
 
 type ValidateOptions = CallOptions & { readonly validateOnly?: boolean };
 
@@ -168,6 +169,33 @@ export class Admin implements AsyncDisposable {
     options: CallOptions = {},
   ): Promise<({ readonly groupId: string } & ItemResult)[]> {
     return groups.deleteGroups(this.#calls, groupIds, options);
+  }
+
+  listTransactions(
+    filter: transactions.TransactionFilter = {},
+    options: CallOptions = {},
+  ): Promise<transactions.ListedTransaction[]> {
+    return transactions.listTransactions(this.#calls, filter, options);
+  }
+
+  describeTransaction(
+    transactionalId: string,
+    options: CallOptions = {},
+  ): Promise<transactions.TransactionDescription> {
+    return transactions.describeTransaction(this.#calls, transactionalId, options);
+  }
+
+  describeProducers(partition: TopicPartitionInput, options: CallOptions = {}): Promise<transactions.ActiveProducer[]> {
+    return transactions.describeProducers(this.#calls, partition, options);
+  }
+
+  /** Ends the open transaction of this partition that begins at `startOffset`: for one that its coordinator has forgotten. */
+  abortTransaction(
+    partition: TopicPartitionInput,
+    startOffset: number,
+    options: CallOptions = {},
+  ): Promise<transactions.ActiveProducer> {
+    return transactions.abortTransaction(this.#calls, partition, startOffset, options);
   }
 
   /** Any request of the protocol, for what has no method here. The answer's own errors are the caller's to read. */
