@@ -111,6 +111,29 @@ function formatted(): MemoryDisk {
 
 const settled = () => new Promise((resolve) => setTimeout(resolve, 5));
 
+describe("the only voter's addresses", () => {
+  const moved = [{ name: "CONTROLLER", host: "other", port: 4242 }];
+
+  test("are written when it begins to lead elsewhere, once", async () => {
+    const disk = formatted();
+    const first = start(disk, { endpoints: moved });
+    expect(first.quorum.voters).toEqual([{ ...voter, endpoints: moved }]);
+    // LeaderChange, kraft.version, voters.
+    expect(first.quorum.nextOffset).toBe(3);
+    await first.quorum.close();
+    const second = start(disk, { endpoints: moved });
+    expect([second.quorum.voters[0]!.endpoints, second.quorum.nextOffset]).toEqual([moved, 4]);
+    await second.quorum.close();
+    const third = start(disk, { endpoints: voter.endpoints });
+    expect([third.quorum.voters[0]!.endpoints, third.quorum.nextOffset]).toEqual([voter.endpoints, 6]);
+    await third.quorum.close();
+    // Not told: as the log has them.
+    const fourth = start(disk);
+    expect([fourth.quorum.voters[0]!.endpoints, fourth.quorum.nextOffset]).toEqual([voter.endpoints, 7]);
+    await fourth.quorum.close();
+  });
+});
+
 describe("an append", () => {
   test("is seen by nobody before it is synced, then by listeners before its promise", async () => {
     const node = start(formatted());
