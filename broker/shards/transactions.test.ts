@@ -410,3 +410,19 @@ it("lets a producer begin anew without asking twice while its last transaction i
     expect((await client.receive(ApiKey.EndTxn, 4)).errorCode).toBe(0);
   }
 });
+
+it("loads its log whatever markers were written into it", async () => {
+  const disk = new MemoryDisk();
+  const client = await start(disk);
+  await new Producer(client, "x", true).init();
+  const marker = { producerId: 5n, producerEpoch: 0, coordinatorEpoch: 0, transactionResult: true };
+  const topics = [{ name: transactionStateTopic, partitionIndexes: [0] }];
+  await client.ask(ApiKey.WriteTxnMarkers, 1, { markers: [{ ...marker, topics }] });
+  await fixture!.stop();
+  const again = await start(disk);
+  const described = await settled(
+    () => again.ask(ApiKey.DescribeTransactions, 0, { transactionalIds: ["x"] }),
+    (answer) => answer.transactionStates[0]!.errorCode,
+  );
+  expect(described.transactionStates[0]).toMatchObject({ errorCode: 0, transactionState: "Empty" });
+});
