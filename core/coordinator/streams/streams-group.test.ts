@@ -200,7 +200,14 @@ describe("one application", () => {
       { topic: "app-repartition", partitions: [0, 1] },
     ]);
     expect(beat(test, "a", a.memberEpoch, { endpointInformationEpoch: 0 }).partitionsByUserEndpoint).toBeNull();
-    beat(test, "a", a.memberEpoch, { shutdownApplication: true });
+    // Threads of one process are one endpoint, with what all of them run.
+    const thread = beat(test, "a2", 0, { userEndpoint, processId: "a" });
+    beat(test, "a", a.memberEpoch);
+    const owned = { activeTasks: [], standbyTasks: [], warmupTasks: [] };
+    beat(test, "a", a.memberEpoch, owned);
+    const { partitionsByUserEndpoint } = beat(test, "a2", thread.memberEpoch);
+    expect(partitionsByUserEndpoint).toEqual([{ userEndpoint, activePartitions, standbyPartitions: [] }]);
+    beat(test, "a", thread.memberEpoch, { shutdownApplication: true });
     expect(beat(test, "b", 0).status).toMatchObject([{ statusCode: 4 }]);
     const stale = shardWith();
     stale.topics.set("in", 1);
