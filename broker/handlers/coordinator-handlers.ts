@@ -15,6 +15,8 @@ import { createDeleteGroupsHandler } from "./42-delete-groups.ts";
 import { createOffsetDeleteHandler } from "./47-offset-delete.ts";
 import { createConsumerGroupHeartbeatHandler } from "./68-consumer-group-heartbeat.ts";
 import { createConsumerGroupDescribeHandler } from "./69-consumer-group-describe.ts";
+import { createStreamsGroupHeartbeatHandler } from "./88-streams-group-heartbeat.ts";
+import { createStreamsGroupDescribeHandler } from "./89-streams-group-describe.ts";
 import type { HandlerTable } from "./handler-table.ts";
 import { registerShareHandlers } from "./share-handlers.ts";
 
@@ -36,4 +38,6 @@ export function registerCoordinatorHandlers(table: HandlerTable, parts: BrokerPa
   table.add(ApiKey.OffsetDelete, createOffsetDeleteHandler(groupParts));
   table.add(ApiKey.ConsumerGroupHeartbeat, createConsumerGroupHeartbeatHandler(groupParts));
   table.add(ApiKey.ConsumerGroupDescribe, createConsumerGroupDescribeHandler(groupParts));
+  table.add(ApiKey.StreamsGroupHeartbeat, createStreamsGroupHeartbeatHandler(groupParts));
+  table.add(ApiKey.StreamsGroupDescribe, createStreamsGroupDescribeHandler(groupParts));
 }

@@ -2,6 +2,7 @@
 import { configResourceType } from "@blumfeld/core/controller";
 import type { ConsumerMigrationPolicy, GroupConfig } from "@blumfeld/core/coordinator";
 import type { CoordinatorParts } from "./coordinators.ts";
+import { streamsConfigFrom } from "./streams-config-source.ts";
 
 const minuteMs = 60_000;
 /** The level of the feature group.version that has consumer groups. */
@@ -76,6 +77,7 @@ export function groupConfigFrom(parts: Pick<CoordinatorParts, "cluster" | "metad
         ),
       };
     },
+    streams: streamsConfigFrom(parts),
     consumerGroup(groupId) {
       return {
         sessionTimeoutMs: bounded(

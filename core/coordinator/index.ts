@@ -2,4 +2,5 @@
 export * from "./group/index.ts";
 export * from "./runtime/index.ts";
 export * from "./share/index.ts";
+export * from "./streams/index.ts";
 export * from "./transaction/index.ts";

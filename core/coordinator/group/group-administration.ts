@@ -1,6 +1,7 @@
 // What an administrator asks of groups of every kind: lists, descriptions, deletion; and the tick that clears away what is out of date.
 import { type DescribeGroupsResponseInit, ErrorCode, type ListGroupsResponseInit } from "../../protocol/index.ts";
 import { type DescribedShareGroup, describeShareGroup } from "../share/group/share-describe.ts";
+import { type DescribedStreamsGroup, describeStreamsGroup } from "../streams/streams-describe.ts";
 import { ClassicGroup } from "./classic/classic-group.ts";
 import { noAssignment } from "./classic/classic-member.ts";
 import { type DescribedConsumerGroup, describeConsumerGroup } from "./consumer/consumer-describe.ts";
@@ -85,6 +86,10 @@ export class GroupAdministration {
 
   describeShare(groupId: string): DescribedShareGroup {
     return describeShareGroup(this.context, groupId);
+  }
+
+  describeStreams(groupId: string): DescribedStreamsGroup {
+    return describeStreamsGroup(this.context, groupId);
   }
 
   deleteGroup(groupId: string): GroupDecision<number> {

@@ -1,5 +1,7 @@
 // The settings that groups act on, typed and in units. Functions, not values: most of them can change while the node runs.
 
+import { type StreamsConfig, streamsConfigDefaults } from "../streams/streams-config.ts";
+
 export interface ClassicGroupConfig {
   readonly sessionTimeoutMsMin: number;
   readonly sessionTimeoutMsMax: number;
@@ -34,6 +36,7 @@ export interface GroupConfig {
   readonly isConsumerProtocolEnabled: boolean;
   /** A consumer group's own settings, within the broker's bounds. */
   consumerGroup(groupId: string): ConsumerGroupConfig;
+  readonly streams: StreamsConfig;
   readonly shareMemberCountMax: number;
   /** The feature share.version. */
   readonly isShareProtocolEnabled: boolean;
@@ -56,6 +59,7 @@ export const groupConfigDefaults: GroupConfig = {
   consumerMigrationPolicy: "bidirectional",
   isConsumerProtocolEnabled: true,
   consumerGroup: () => ({ sessionTimeoutMs: 45_000, heartbeatIntervalMs: 5000, assignmentIntervalMs: 1000 }),
+  streams: streamsConfigDefaults,
   shareMemberCountMax: 200,
   isShareProtocolEnabled: true,
   shareGroup: () => ({ sessionTimeoutMs: 45_000, heartbeatIntervalMs: 5000, assignmentIntervalMs: 1000 }),

@@ -9,12 +9,16 @@ import {
   type JoinGroupRequest,
   type LeaveGroupRequestMemberIdentity,
   type LeaveGroupResponseInit,
+  type StreamsGroupHeartbeatRequest,
   type SyncGroupRequest,
 } from "../../protocol/index.ts";
 import { type EncodedRecord, type Shard, type TransactionalWriter, UndoMap } from "../runtime/index.ts";
 import { ShareGroup } from "../share/group/share-group.ts";
 import { ShareGroups } from "../share/group/share-groups.ts";
 import { ShareLoader } from "../share/group/share-loader.ts";
+import { StreamsGroup } from "../streams/streams-group.ts";
+import { type StreamsAnswer, StreamsHeartbeat } from "../streams/streams-heartbeat.ts";
+import { StreamsLoader } from "../streams/streams-loader.ts";
 import { ClassicGroup, joinError } from "./classic/classic-group.ts";
 import { ClassicJoin } from "./classic/classic-join.ts";
 import { ClassicLoader } from "./classic/classic-loader.ts";
@@ -44,6 +48,8 @@ export class GroupShard implements Shard<GroupRecord, GroupTimer> {
   private readonly consumerLoader: ConsumerLoader;
   readonly share: ShareGroups;
   private readonly shareLoader: ShareLoader;
+  private readonly streams: StreamsHeartbeat;
+  private readonly streamsLoader: StreamsLoader;
   readonly store: OffsetStore;
   readonly offsets: GroupOffsets;
   readonly administration: GroupAdministration;
@@ -62,6 +68,8 @@ export class GroupShard implements Shard<GroupRecord, GroupTimer> {
     this.consumerClassic = new ConsumerClassic(this.context, this.consumer, migration);
     this.share = new ShareGroups(this.context);
     this.shareLoader = new ShareLoader(this.context);
+    this.streams = new StreamsHeartbeat(this.context);
+    this.streamsLoader = new StreamsLoader(this.context);
     this.offsets = new GroupOffsets(this.context, this.store, this.rebalance);
     this.administration = new GroupAdministration(this.context, this.offsets);
   }
@@ -127,10 +135,19 @@ export class GroupShard implements Shard<GroupRecord, GroupTimer> {
     return this.consumer.heartbeat(request, client, nowMs);
   }
 
+  streamsGroupHeartbeat(
+    request: StreamsGroupHeartbeatRequest,
+    client: GroupClient,
+    nowMs: number,
+  ): GroupDecision<StreamsAnswer> {
+    return this.streams.heartbeat(request, client, nowMs);
+  }
+
   /** The cluster's topics changed: groups that want one of these look at them again with their next heartbeat. */
   onTopicsChanged(names: ReadonlySet<string>): void {
     this.share.onTopicsChanged(names);
     for (const group of this.context.groups.values()) {
+      if (group instanceof StreamsGroup) group.onTopicsChanged(names);
       if (!(group instanceof ConsumerGroup)) continue;
       for (const name of group.subscribedTopics()) {
         if (!names.has(name)) continue;
@@ -161,7 +178,7 @@ export class GroupShard implements Shard<GroupRecord, GroupTimer> {
       case "GroupMetadata":
         return this.classicLoader.replay(record.key.group, record.value);
       default:
-        if (!this.consumerLoader.replay(record)) this.shareLoader.replay(record);
+        if (!this.consumerLoader.replay(record) && !this.shareLoader.replay(record)) this.streamsLoader.replay(record);
     }
   }
 
@@ -178,6 +195,7 @@ export class GroupShard implements Shard<GroupRecord, GroupTimer> {
     for (const group of this.context.groups.values()) {
       if (group instanceof ClassicGroup) this.rebalance.onLoaded(group, nowMs);
       else if (group instanceof ConsumerGroup) this.consumer.onLoaded(group);
+      else if (group instanceof StreamsGroup) this.streams.onLoaded(group);
       else if (group instanceof ShareGroup) this.share.onLoaded(group);
     }
     this.scheduleExpiry();
@@ -214,6 +232,12 @@ export class GroupShard implements Shard<GroupRecord, GroupTimer> {
       }
       case "share-session":
         return this.share.onSessionTimeout(timer.groupId, timer.memberId);
+      case "streams-session":
+        return this.streams.onSessionTimeout(timer.groupId, timer.memberId);
+      case "streams-revocation":
+        return this.streams.onRevocationTimeout(timer.groupId, timer.memberId, timer.memberEpoch);
+      case "streams-initial-rebalance":
+        return this.streams.onInitialDelayOver(timer.groupId, nowMs);
       case "consumer-regex": {
         const group = this.group(timer.groupId);
         return group instanceof ConsumerGroup ? this.consumer.regexes.resolve(group, nowMs) : nothing;

@@ -31,6 +31,14 @@ export type GroupTimer =
       readonly memberEpoch: number;
     }
   | { readonly kind: "share-session"; readonly groupId: string; readonly memberId: string }
+  | { readonly kind: "streams-session"; readonly groupId: string; readonly memberId: string }
+  | {
+      readonly kind: "streams-revocation";
+      readonly groupId: string;
+      readonly memberId: string;
+      readonly memberEpoch: number;
+    }
+  | { readonly kind: "streams-initial-rebalance"; readonly groupId: string }
   | { readonly kind: "consumer-regex"; readonly groupId: string };
 
 /** Group ids and member ids may hold anything; a NUL between them keeps two pairs from meeting in one key. */
@@ -45,5 +53,8 @@ export const timerKeys = {
   consumerClassicJoin: (groupId: string, memberId: string): string => `consumer-join\0${groupId}\0${memberId}`,
   consumerClassicSync: (groupId: string, memberId: string): string => `consumer-sync\0${groupId}\0${memberId}`,
   shareSession: (groupId: string, memberId: string): string => `share-session\0${groupId}\0${memberId}`,
+  streamsSession: (groupId: string, memberId: string): string => `streams-session\0${groupId}\0${memberId}`,
+  streamsRevocation: (groupId: string, memberId: string): string => `streams-revocation\0${groupId}\0${memberId}`,
+  streamsInitialRebalance: (groupId: string): string => `streams-initial-rebalance\0${groupId}`,
   consumerRegex: (groupId: string): string => `consumer-regex\0${groupId}`,
 } as const;

@@ -149,6 +149,27 @@ const logNames: readonly string[] = [
   "unclean.leader.election.enable",
 ];
 
+const streamsNames: readonly string[] = [
+  "group.streams.assignment.interval.ms",
+  "group.streams.heartbeat.interval.ms",
+  "group.streams.initial.rebalance.delay.ms",
+  "group.streams.max.assignment.interval.ms",
+  "group.streams.max.heartbeat.interval.ms",
+  "group.streams.max.session.timeout.ms",
+  "group.streams.max.size",
+  "group.streams.max.standby.replicas",
+  "group.streams.min.assignment.interval.ms",
+  "group.streams.min.heartbeat.interval.ms",
+  "group.streams.min.session.timeout.ms",
+  "group.streams.num.standby.replicas",
+  "group.streams.session.timeout.ms",
+  "streams.assignment.interval.ms",
+  "streams.heartbeat.interval.ms",
+  "streams.initial.rebalance.delay.ms",
+  "streams.num.standby.replicas",
+  "streams.session.timeout.ms",
+];
+
 const topicNames: readonly string[] = [
   "cleanup.policy",
   "file.delete.delay.ms",
@@ -187,6 +208,7 @@ const actedOnNames: ReadonlySet<string> = new Set([
   ...shareNames,
   ...logNames,
   ...topicNames,
+  ...streamsNames,
   ...groupNames,
 ]);
 
@@ -221,7 +243,6 @@ const reasons: readonly (readonly [pattern: RegExp, reason: ActedOn])[] = [
   [/^controller\.quorum/, { kind: "not-yet", why: "the quorum has one voter so far" }],
   [/^group\.share\.assignors$/, { kind: "needless", why: "there is one assignor for share groups" }],
   [/^share\./, { kind: "not-yet", why: "the state of share groups is kept by the topic's first settings so far" }],
-  [/^(group\.)?streams\./, { kind: "not-yet", why: "there are no streams groups so far" }],
   [/quota/, { kind: "not-yet", why: "quotas are not enforced so far" }],
   [
     /^log\.cleaner|cleanable|compaction\.lag|^delete\.retention/,
