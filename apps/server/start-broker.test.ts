@@ -130,6 +130,20 @@ describe("a start that cannot be is told, with the next step, and holds nothing"
     await (await startBroker({ dataDirectory, port })).close();
   });
 
+  test("a port in use, that the controller should listen at", async () => {
+    const server = createServer().listen(0, "127.0.0.1");
+    await new Promise((listening) => server.once("listening", listening));
+    const { port } = server.address() as { port: number };
+    const dataDirectory = newFolder();
+    const listeners = `PLAINTEXT://127.0.0.1:0,CONTROLLER://127.0.0.1:${port}`;
+    const refused = await refusal({ dataDirectory, properties: { listeners } });
+    expect(refused.message).toBe(`127.0.0.1:${port} is taken: another process listens there`);
+    expect(refused.nextStep).toContain("listeners");
+    await new Promise((closed) => server.close(closed));
+    await using broker = await startBroker({ dataDirectory, properties: { listeners } });
+    expect(broker.controllerPort).toBe(port);
+  });
+
   test("a data directory in use", async () => {
     const dataDirectory = newFolder();
     await using _broker = await startBroker({ dataDirectory, port: 0 });
