@@ -98,11 +98,14 @@ export class ShareCoordinator {
 
   // --- as this broker's own share partitions and groups ask ----------------------------------------
 
-  /** Asks until there is a coordinator, which may have to be made first. */
-  async persistently<Answer extends ShareOutcome>(ask: () => Promise<Answer>): Promise<Answer> {
+  /** Asks until there is a coordinator, which may have to be made first, or nobody wants the answer any more. */
+  async persistently<Answer extends ShareOutcome>(
+    ask: () => Promise<Answer>,
+    isWanted: () => boolean = () => true,
+  ): Promise<Answer> {
     for (let attempt = 1; ; attempt++) {
       const answer = await ask();
-      if (!retriable.has(answer.errorCode) || attempt >= attemptCountMax) return answer;
+      if (!retriable.has(answer.errorCode) || attempt >= attemptCountMax || !isWanted()) return answer;
       if (this.parts.metadata.image.topics.get(shareGroupStateTopic) === undefined) this.createTopic();
       await new Promise<void>((resolve) => {
         this.parts.timers.after(retryMs, resolve);

@@ -46,6 +46,7 @@ export class HostedSharePartition {
     this.partition = partition;
     this.leaderEpoch = partition.leaderEpoch;
     this.parts = parts;
+    partition.park(this.watch);
     this.loaded = this.load().catch((error: unknown) => {
       this.errorCode = ErrorCode.UNKNOWN_SERVER_ERROR;
       parts.logger.error({ partition: partition.name, err: error }, `a share partition cannot be loaded: ${error}`);
@@ -56,9 +57,19 @@ export class HostedSharePartition {
     return this.parts.shares.config.limits(this.key.groupId);
   }
 
+  /** Woken when leadership is gone, also because the broker stops: no timer outlives that. */
+  private readonly watch = {
+    onReadable: (): void => {
+      if (!this.partition.isLeader) this.close();
+    },
+  };
+
+  /** Not once the broker stops or another leads: nobody waits for what a later attempt would get. */
+  private readonly isWanted = (): boolean => !this.isClosed && this.partition.isLeader;
+
   private async load(): Promise<void> {
     const { shares } = this.parts;
-    const found = await shares.persistently(() => shares.read(this.key, this.leaderEpoch));
+    const found = await shares.persistently(() => shares.read(this.key, this.leaderEpoch), this.isWanted);
     const state = found.state ?? null;
     if (found.errorCode !== ErrorCode.NONE || state === null) {
       this.errorCode = loadError(found.errorCode);
@@ -110,7 +121,7 @@ export class HostedSharePartition {
     const { startOffset, deliveryCompleteCount, batches } = transition;
     const { stateEpoch, leaderEpoch, state } = this;
     const write = { stateEpoch, leaderEpoch, startOffset, deliveryCompleteCount, stateBatches: batches };
-    const { errorCode } = await shares.persistently(() => shares.write(this.key, write));
+    const { errorCode } = await shares.persistently(() => shares.write(this.key, write), this.isWanted);
     if (errorCode === ErrorCode.NONE) state!.confirm(transition);
     else {
       state!.refuse(transition);
@@ -128,7 +139,10 @@ export class HostedSharePartition {
   }
 
   close(): void {
+    if (this.isClosed && this.timer === null && this.waiting.size === 0) return;
     this.isClosed = true;
+    this.partition.unpark(this.watch);
+    // A lock that runs out later is nobody's affair here.
     this.timer?.cancel();
     this.timer = null;
     this.wake();
