@@ -1,6 +1,7 @@
 // npm run bench [-- MEASURE…] [--against kafka] [--rounds N] [--gigabytes N] [--quick] [--json]
 // Speed is shown here and never asserted in a test: machines are shared, and only ratios of one run mean something.
 import { parseArgs } from "node:util";
+import { mustRun } from "../compat/runner/process.ts";
 import { brokerMeasures, measuredOnce } from "./broker-measures.ts";
 import { judge, type Measure, type Row } from "./measure.ts";
 import { measureStart, startFigures } from "./start-measures.ts";
@@ -55,6 +56,8 @@ async function runMeasure(measure: Measure, subjects: readonly Subject[], rounds
   const samples = measure.figures.map(() => new Map<SubjectName, number[]>(subjects.map((each) => [each.name, []])));
   for (let round = 0; round < rounds; round++) {
     for (const subject of subjects) {
+      // What one side left in the page cache must not be written back while the other is measured.
+      await mustRun("sync", []);
       process.stderr.write(`${measure.title}: ${subject.name}, round ${round + 1} of ${rounds}\n`);
       const values = await measure.run(subject);
       for (const [index, value] of values.entries()) samples[index]!.get(subject.name)!.push(value);
