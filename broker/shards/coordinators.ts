@@ -10,9 +10,7 @@ export interface Coordinators {
   readonly shares: ShareCoordinator;
 }
 
-export type CoordinatorParts = BrokerParts;
-
-export function createCoordinators(parts: CoordinatorParts): Coordinators {
+export function createCoordinators(parts: BrokerParts): Coordinators {
   const groups = new GroupCoordinator(parts);
   const transactions = new TransactionCoordinator(parts, groups.host);
   return { groups, transactions, shares: new ShareCoordinator(parts) };

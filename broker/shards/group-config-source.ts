@@ -1,7 +1,7 @@
 // The groups' settings over the node's: read at each use, so that a dynamic change counts from the next request on.
 import { configResourceType } from "@blumfeld/core/controller";
 import type { ConsumerMigrationPolicy, GroupConfig } from "@blumfeld/core/coordinator";
-import type { CoordinatorParts } from "./coordinators.ts";
+import type { BrokerParts } from "../parts.ts";
 import { streamsConfigFrom } from "./streams-config-source.ts";
 
 const minuteMs = 60_000;
@@ -10,7 +10,7 @@ const consumerGroupVersion = 1;
 /** The level of the feature share.version that has share groups. */
 const shareGroupVersion = 1;
 
-export function groupConfigFrom(parts: Pick<CoordinatorParts, "cluster" | "metadata">): GroupConfig {
+export function groupConfigFrom(parts: Pick<BrokerParts, "cluster" | "metadata">): GroupConfig {
   const { settings } = parts.cluster;
   const ofGroup = (groupId: string, name: string): number | null => {
     const text = parts.metadata.image.configs.of(configResourceType.group, groupId).get(name);

@@ -11,8 +11,8 @@ import {
   type ShardRuntime,
 } from "@blumfeld/core/coordinator";
 import { consumerOffsetsTopic } from "@blumfeld/core/model";
+import type { BrokerParts } from "../parts.ts";
 import type { RequestContext } from "../request-context.ts";
-import type { CoordinatorParts } from "./coordinators.ts";
 import { groupConfigFrom } from "./group-config-source.ts";
 import { GroupTopicsOfImage } from "./group-topics-source.ts";
 import { ShardHost } from "./shard-host.ts";
@@ -25,7 +25,7 @@ export class GroupCoordinator {
   readonly host: ShardHost<GroupShard, GroupRecord, GroupTimer>;
   readonly config: GroupConfig;
 
-  constructor(parts: CoordinatorParts) {
+  constructor(parts: BrokerParts) {
     const config = groupConfigFrom(parts);
     this.config = config;
     const topics = new GroupTopicsOfImage(parts.metadata);

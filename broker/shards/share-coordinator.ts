@@ -16,9 +16,9 @@ import {
 import { shareGroupStateTopic } from "@blumfeld/core/model";
 import { ErrorCode, type ShareCoordinatorRecord } from "@blumfeld/core/protocol";
 import { TopicCreator } from "../metadata/internal-topics.ts";
+import type { BrokerParts } from "../parts.ts";
 import { anonymousPrincipal } from "../security-seam.ts";
 import { ShareConfig } from "../share/share-config.ts";
-import type { CoordinatorParts } from "./coordinators.ts";
 import { ShardHost } from "./shard-host.ts";
 
 /** While the topic is made or its shard loads, it is asked again after so long, and given up after so many times. */
@@ -32,10 +32,10 @@ const retriable: ReadonlySet<number> = new Set([ErrorCode.NOT_COORDINATOR, Error
 export class ShareCoordinator {
   readonly host: ShardHost<ShareStateShard, ShareCoordinatorRecord, never>;
   readonly config: ShareConfig;
-  private readonly parts: CoordinatorParts;
+  private readonly parts: BrokerParts;
   private readonly creator: TopicCreator;
 
-  constructor(parts: CoordinatorParts) {
+  constructor(parts: BrokerParts) {
     this.parts = parts;
     const config = new ShareConfig(parts);
     this.config = config;

@@ -1,12 +1,12 @@
 // The settings of streams groups over the node's: read at each use, so that a dynamic change counts from the next request on.
 import { configResourceType } from "@blumfeld/core/controller";
 import type { StreamsConfig } from "@blumfeld/core/coordinator";
-import type { CoordinatorParts } from "./coordinators.ts";
+import type { BrokerParts } from "../parts.ts";
 
 /** The level of the feature streams.version that has streams groups. */
 const streamsGroupVersion = 1;
 
-export function streamsConfigFrom(parts: Pick<CoordinatorParts, "cluster" | "metadata">): StreamsConfig {
+export function streamsConfigFrom(parts: Pick<BrokerParts, "cluster" | "metadata">): StreamsConfig {
   const { settings } = parts.cluster;
   return {
     get isEnabled() {

@@ -1,10 +1,10 @@
 // The transactions' settings over the node's: read at each use.
 import type { TransactionConfig } from "@blumfeld/core/coordinator";
-import type { CoordinatorParts } from "./coordinators.ts";
+import type { BrokerParts } from "../parts.ts";
 
 const transactionVersionFeature = "transaction.version";
 
-export function transactionConfigFrom(parts: Pick<CoordinatorParts, "cluster" | "metadata">): TransactionConfig {
+export function transactionConfigFrom(parts: Pick<BrokerParts, "cluster" | "metadata">): TransactionConfig {
   const { settings } = parts.cluster;
   return {
     get timeoutMsMax() {

@@ -17,8 +17,8 @@ import {
 import { transactionStateTopic } from "@blumfeld/core/model";
 import { ErrorCode } from "@blumfeld/core/protocol";
 import type { Partition } from "../partition/partition.ts";
+import type { BrokerParts } from "../parts.ts";
 import { RequestError } from "../request-context.ts";
-import type { CoordinatorParts } from "./coordinators.ts";
 import type { GroupCoordinator } from "./group-coordinator.ts";
 import { ShardHost } from "./shard-host.ts";
 import { transactionConfigFrom } from "./transaction-config-source.ts";
@@ -35,11 +35,11 @@ export class TransactionCoordinator {
   readonly config: TransactionConfig;
   readonly markers: TransactionMarkers;
   readonly verifier: ProduceVerifier;
-  private readonly parts: CoordinatorParts;
+  private readonly parts: BrokerParts;
   private readonly sender: MarkerSender;
   private readonly completions: Completions;
 
-  constructor(parts: CoordinatorParts, groups: GroupCoordinator["host"]) {
+  constructor(parts: BrokerParts, groups: GroupCoordinator["host"]) {
     this.parts = parts;
     this.config = transactionConfigFrom(parts);
     this.markers = new TransactionMarkers(parts, groups);
