@@ -66,7 +66,7 @@ export class TopicCreator {
   }
 
   /**
-   * Asks for the topics and answers for now: they are not there yet, or can never be. The request is made as `origin`, so that the
+   * Asks for the topics and tells how they stand meanwhile: not there yet, or impossible. The request is made as `origin`, so that the
    * controller checks that they may create them.
    */
   create(names: readonly string[], origin: ControllerOrigin): ReadonlyMap<string, ErrorCode> {
