@@ -1,6 +1,7 @@
 // What the recorded clients did on connections that were not recorded: topics made and filled, settings changed.
 
 import type { Uuid } from "@blumfeld/core/base";
+import { RecordBatchBuilder } from "@blumfeld/core/model";
 import { ApiKey, ErrorCode, errorOf } from "@blumfeld/core/protocol";
 import { makeBatch, WireConnection } from "../wire/index.ts";
 
@@ -116,6 +117,22 @@ export class SetupClient {
         const batch = makeBatch([`v${i}`], { ...how, baseSequence: sequence });
         await settled(`${topic}-${partition}`, () => this.produceError(topic, partition, batch));
       }
+    }
+  }
+
+  /** The same records in one batch for each partition, as a producer that gathers sends them. */
+  async fillGathered(topic: string, partitionCount: number, count: number): Promise<void> {
+    await this.awaitProducerIds();
+    const init = { transactionalId: null, transactionTimeoutMs: timeoutMs, producerId: -1, producerEpoch: -1 };
+    const producer = await this.connection.ask(ApiKey.InitProducerId, 5, init);
+    check("a producer id", producer.errorCode);
+    const producerId = Number(producer.producerId);
+    for (let partition = 0; partition < partitionCount; partition++) {
+      const builder = new RecordBatchBuilder();
+      for (let i = partition; i < count; i += partitionCount)
+        builder.append(1_700_000_000_000 + i, Buffer.from(`k${i}`), Buffer.from(`v${i}`));
+      const batch = builder.build({ producerId, producerEpoch: 0, baseSequence: 0 });
+      await settled(`${topic}-${partition}`, () => this.produceError(topic, partition, batch));
     }
   }
 
