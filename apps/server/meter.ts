@@ -1,6 +1,6 @@
 // The Meter port as a registry that is read as Prometheus text (format 0.0.4). Kept by hand: on the hot path a counter is one addition
 // to a field. Renders on request only; serves nothing itself.
-import type { Counter, Histogram, Labels, Meter } from "@blumfeld/core/base";
+import type { Counter, Histogram, Labels, Meter, MetricReading } from "@blumfeld/core/base";
 import { assert } from "@blumfeld/core/base";
 
 type Kind = "counter" | "gauge" | "histogram";
@@ -19,6 +19,8 @@ export const metricSeriesCountMax = 10_000;
 
 export class MetricRegistry implements Meter {
   readonly #families = new Map<string, Family>();
+  readonly #collectors: ((reading: MetricReading) => Promise<void>)[] = [];
+  #reading: Promise<string> | null = null;
 
   counter(name: string, help: string, labels?: Labels): Counter {
     return this.#series(name, "counter", help, labels, (labelText) => {
@@ -65,6 +67,10 @@ export class MetricRegistry implements Meter {
     }) as Histogram;
   }
 
+  collect(read: (reading: MetricReading) => Promise<void>): void {
+    this.#collectors.push(read);
+  }
+
   #series(
     name: string,
     kind: Kind,
@@ -91,14 +97,56 @@ export class MetricRegistry implements Meter {
     return [...this.#families].map(([name, { kind, help }]) => ({ name, kind, help }));
   }
 
-  render(): string {
+  /** All that is to be read. Readers that come at the same time get one text. */
+  render(): Promise<string> {
+    this.#reading ??= this.#renderAll().finally(() => {
+      this.#reading = null;
+    });
+    return this.#reading;
+  }
+
+  async #renderAll(): Promise<string> {
+    const collected = new CollectedFamilies();
+    for (const collector of this.#collectors) await collector(collected);
+    return this.renderKept() + collected.text();
+  }
+
+  /** Without what has to be collected: at once. */
+  renderKept(): string {
     let text = "";
     for (const [name, family] of this.#families) {
-      text += `# HELP ${name} ${family.help.replaceAll("\\", "\\\\").replaceAll("\n", "\\n")}\n# TYPE ${name} ${family.kind}\n`;
+      text += headOf(name, family.help, family.kind);
       for (const { render } of family.series.values()) text += render(name);
     }
     return text;
   }
+}
+
+/** One reading's own families: gone when it is over. */
+class CollectedFamilies implements MetricReading {
+  readonly #families = new Map<string, { readonly head: string; readonly lines: string[] }>();
+
+  gauge(name: string, help: string): (value: number, labels: Labels) => void {
+    let family = this.#families.get(name);
+    if (family === undefined) {
+      family = { head: headOf(name, help, "gauge"), lines: [] };
+      this.#families.set(name, family);
+    }
+    const { lines } = family;
+    return (value, labels) => {
+      if (lines.length < metricSeriesCountMax) lines.push(`${name}${textOfLabels(labels)} ${numberText(value)}\n`);
+    };
+  }
+
+  text(): string {
+    let text = "";
+    for (const { head, lines } of this.#families.values()) text += head + lines.join("");
+    return text;
+  }
+}
+
+function headOf(name: string, help: string, kind: Kind): string {
+  return `# HELP ${name} ${help.replaceAll("\\", "\\\\").replaceAll("\n", "\\n")}\n# TYPE ${name} ${kind}\n`;
 }
 
 function renderHistogram(

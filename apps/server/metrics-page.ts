@@ -17,7 +17,7 @@ export async function startMetricsPage(
     import("./process-metrics.ts"),
   ]);
   const listener = await listenHttp(address, {
-    "/metrics": () => ({ contentType: metricsContentType, body: registry.render() }),
+    "/metrics": async () => ({ contentType: metricsContentType, body: await registry.render() }),
     "/health": () => ({ contentType: "text/plain", body: "ok\n" }),
   }).catch((error: unknown) => {
     throw addressRefused(error, "metrics", address.host, address.port);

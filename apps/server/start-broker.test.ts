@@ -37,7 +37,7 @@ describe("a node in memory", () => {
     await admin.createTopic({ name: "orders", partitions: 1 });
     await produce(broker, "orders", "one", "two");
     expect(await consume(broker, "orders", 2)).toEqual(["one", "two"]);
-    expect(broker.metrics()).toMatch(/blumfeld_requests_total\{api="Produce"\} [1-9]/);
+    expect(await broker.metrics()).toMatch(/blumfeld_requests_total\{api="Produce"\} [1-9]/);
   });
 
   test("two live side by side, each with a cluster of its own", async () => {

@@ -33,7 +33,7 @@ export interface RunningBroker {
   /** Kafka's settings as they stand; dynamic ones change under it. */
   readonly settings: BrokerSettings;
   /** Prometheus text, as /metrics serves it. */
-  metrics(): string;
+  metrics(): Promise<string>;
   /** Ends connections, writes everything, leaves the clean-shutdown mark. Idempotent. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;

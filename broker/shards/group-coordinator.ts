@@ -11,6 +11,8 @@ import {
   type ShardRuntime,
 } from "@blumfeld/core/coordinator";
 import { consumerOffsetsTopic } from "@blumfeld/core/model";
+import { GroupLags } from "../lag/group-lag.ts";
+import { registerLagMetrics } from "../lag/lag-metrics.ts";
 import type { BrokerParts } from "../parts.ts";
 import type { RequestContext } from "../request-context.ts";
 import { groupConfigFrom } from "./group-config-source.ts";
@@ -38,6 +40,12 @@ export class GroupCoordinator {
       parts,
     );
     parts.metadata.onImage((delta) => this.onImage(delta));
+    registerLagMetrics(parts.meter, new GroupLags({ ...parts, groups: this }));
+  }
+
+  /** Those that are led here and loaded. */
+  *shards(): Generator<GroupShard> {
+    for (const { currentState, shard } of this.host.shards()) if (currentState === "active") yield shard;
   }
 
   private onImage(delta: MetadataDelta): void {

@@ -117,6 +117,15 @@ export interface Meter {
   counter(name: string, help: string, labels?: Labels): Counter;
   gauge(name: string, help: string, read: () => number, labels?: Labels): void;
   histogram(name: string, help: string, boundaries: readonly number[], labels?: Labels): Histogram;
+  /**
+   * For series that come and go with what they are about, and cost work to find: `read` makes them anew at each reading. It gives way to the
+   * loop itself; readings that come while one is under way share it.
+   */
+  collect(read: (reading: MetricReading) => Promise<void>): void;
+}
+export interface MetricReading {
+  /** A family; what it returns adds one series. */
+  gauge(name: string, help: string): (value: number, labels: Labels) => void;
 }
 export type Labels = Readonly<Record<string, string>>;
 export interface Counter {

@@ -21,7 +21,7 @@ export const httpConnectionCountMax = 64;
 /** Rejects with the system's code (`EADDRINUSE` …). */
 export function listenHttp(
   options: { readonly host: string; readonly port: number },
-  pages: Readonly<Record<string, () => HttpPage>>,
+  pages: Readonly<Record<string, () => HttpPage | Promise<HttpPage>>>,
 ): Promise<HttpListener> {
   const server = createServer({
     headersTimeout: httpHeadersMsMax,
@@ -40,10 +40,14 @@ export function listenHttp(
       response.writeHead(404, { "content-type": "text/plain" }).end("not found\n");
       return;
     }
-    const { status = 200, contentType, body } = page();
-    const bytes = Buffer.from(body);
-    response.writeHead(status, { "content-type": contentType, "content-length": bytes.length });
-    response.end(request.method === "HEAD" ? undefined : bytes);
+    const answer = ({ status = 200, contentType, body }: HttpPage): void => {
+      const bytes = Buffer.from(body);
+      response.writeHead(status, { "content-type": contentType, "content-length": bytes.length });
+      response.end(request.method === "HEAD" ? undefined : bytes);
+    };
+    Promise.resolve()
+      .then(page)
+      .then(answer, () => answer({ status: 500, contentType: "text/plain", body: "the page could not be made\n" }));
   });
   return new Promise((resolve, reject) => {
     server.once("error", reject);

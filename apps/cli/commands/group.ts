@@ -1,9 +1,13 @@
-// `blum group`: consumer groups and how far behind they are; move a group to other offsets, and delete groups.
-import type { Admin, GroupOffset, NewGroupOffset, OffsetSpec } from "@blumfeld/client";
+// `blum group`: groups of consumers and how far behind they are; move a group to other offsets, take that back, delete groups.
+import type { Admin, ListedGroup } from "@blumfeld/client";
 import { Command } from "commander";
 import { type ConnectionFlags, withAdmin, withConnection } from "../connection.ts";
 import { CliFailure } from "../failure.ts";
-import { type CliIo, exitCode, report } from "../io.ts";
+import { lagOf, lagsOf, type PartitionLag, secondsText } from "../groups/lag.ts";
+import { byPartition } from "../groups/offsets.ts";
+import { type ResetFlags, reset } from "../groups/reset.ts";
+import { undoGroupPrefix } from "../groups/undo.ts";
+import { type CliIo, report } from "../io.ts";
 import { textPairs, textTable } from "../text-table.ts";
 
 const examples = `
@@ -13,16 +17,20 @@ Examples:
   blum group reset orders --topic payments --to earliest             shows what would be read again
   blum group reset orders --topic payments --to earliest --execute
   blum group reset orders --to 2026-01-31T08:00:00Z --execute        the first records from then on
+  blum group reset orders --duration 2h --execute                    the records of the last two hours again
   blum group reset orders --shift -100 --execute
+  blum group reset orders --undo --execute                           as it was before the last reset
   blum group delete orders`;
 
 export function createGroupCommand(io: CliIo): Command {
   const group = new Command("group")
     .description("Consumer groups: lag, offsets, members.")
     .addHelpText("after", examples);
-  withConnection(group.command("list").description("all groups"))
+  withConnection(group.command("list").description("all groups, and how far behind they are"))
     .option("--state <state,…>", "only groups in these states")
-    .action((flags: ConnectionFlags & { state?: string }) => list(io, flags));
+    .option("--no-lag", "without the lag, which reads each group's offsets")
+    .option("--all", "also the groups that keep what a reset took away")
+    .action((flags: ListFlags) => list(io, flags));
   withConnection(group.command("describe <group>").description("members, offsets and lag")).action(
     (name: string, flags: ConnectionFlags) => describe(io, name, flags),
   );
@@ -30,6 +38,9 @@ export function createGroupCommand(io: CliIo): Command {
     .option("-t, --topic <topic,…>", "only these topics (default: all that the group has committed)")
     .option("--to <place>", "earliest, latest, an offset, or a time as ISO 8601")
     .option("--shift <records>", "so many records forward, or back with a minus")
+    .option("--duration <time>", "the first records of the last 30s, 15m, 2h, 3d or PT1H30M")
+    .option("--undo", "what was committed before the last reset")
+    .option("--no-undo", "keep nothing to undo this reset by")
     .option("--execute", "do it; without, only show what would happen")
     .action((name: string, flags: ResetFlags) => reset(io, name, flags));
   withConnection(group.command("delete <group...>").description("groups that are empty, with their offsets")).action(
@@ -38,9 +49,26 @@ export function createGroupCommand(io: CliIo): Command {
   return group;
 }
 
-async function list(io: CliIo, flags: ConnectionFlags & { readonly state?: string }): Promise<void> {
+interface ListFlags extends ConnectionFlags {
+  readonly state?: string;
+  readonly lag?: boolean;
+  readonly all?: boolean;
+}
+
+interface GroupRow extends ListedGroup {
+  /** Records behind, of all partitions; null where it was not asked for or is not known. */
+  readonly lag: number | null;
+  /** Age of the oldest record that is still to be read. */
+  readonly lagSeconds: number | null;
+}
+
+async function list(io: CliIo, flags: ListFlags): Promise<void> {
   const states = flags.state?.split(",");
-  const groups = await withAdmin(io, flags, (admin) => admin.listGroups(states === undefined ? {} : { states }));
+  const groups = await withAdmin(io, flags, async (admin) => {
+    const listed = await admin.listGroups(states === undefined ? {} : { states });
+    const shown = listed.filter(({ groupId }) => flags.all === true || !groupId.startsWith(undoGroupPrefix));
+    return flags.lag === false ? shown.map(withoutLag) : withLags(admin, io, flags, shown);
+  });
   groups.sort((one, other) => (one.groupId < other.groupId ? -1 : 1));
   report(io, flags, { groups }, () =>
     textTable(
@@ -49,20 +77,54 @@ async function list(io: CliIo, flags: ConnectionFlags & { readonly state?: strin
         { title: "TYPE", cell: ({ type }) => type || "-" },
         { title: "PROTOCOL", cell: ({ protocolType }) => protocolType || "-" },
         { title: "STATE", cell: ({ state }) => state || "-" },
+        { title: "LAG", align: "right", cell: ({ lag }) => lag ?? "-" },
+        { title: "BEHIND", align: "right", cell: ({ lagSeconds }) => secondsText(lagSeconds) },
       ],
       groups,
     ),
   );
 }
 
-interface PartitionLag {
-  readonly topic: string;
-  readonly partition: number;
-  readonly offset: number;
-  readonly endOffset: number;
-  /** Records up to the end; null where nothing is committed. */
-  readonly lag: number | null;
-  readonly memberId: string | null;
+function withoutLag(group: ListedGroup): GroupRow {
+  return { ...group, lag: null, lagSeconds: null };
+}
+
+/** Groups whose offsets are read at a time. */
+const groupsAtOnceMax = 16;
+
+async function withLags(
+  admin: Admin,
+  io: CliIo,
+  flags: ConnectionFlags,
+  groups: readonly ListedGroup[],
+): Promise<GroupRow[]> {
+  // What share groups have read is no committed offset.
+  const asked = groups.filter(({ type }) => type !== "share");
+  const committed = new Map<string, Awaited<ReturnType<Admin["listGroupOffsets"]>>>();
+  for (let at = 0; at < asked.length; at += groupsAtOnceMax) {
+    await Promise.all(
+      asked.slice(at, at + groupsAtOnceMax).map(async ({ groupId }) => {
+        // A group that may not be read, or went meanwhile, is shown without its lag.
+        const offsets = await admin.listGroupOffsets(groupId).catch(() => null);
+        if (offsets !== null) committed.set(groupId, offsets);
+      }),
+    );
+  }
+  const lags = await lagsOf(admin, io, flags, [...committed.values()], Date.now());
+  const lagByGroup = new Map([...committed.keys()].map((groupId, at) => [groupId, lags[at]!]));
+  return groups.map((group) => {
+    const partitions = lagByGroup.get(group.groupId);
+    return partitions === undefined ? withoutLag(group) : { ...group, ...totalOf(partitions) };
+  });
+}
+
+function totalOf(partitions: readonly PartitionLag[]): { readonly lag: number; readonly lagSeconds: number | null } {
+  const seconds = partitions.flatMap(({ lagSeconds }) => (lagSeconds === null ? [] : [lagSeconds]));
+  const isKnown = seconds.length > 0 || partitions.every(({ lag }) => lag === null || lag === 0);
+  return {
+    lag: partitions.reduce((sum, { lag }) => sum + (lag ?? 0), 0),
+    lagSeconds: isKnown ? seconds.reduce((most, one) => Math.max(most, one), 0) : null,
+  };
 }
 
 async function describe(io: CliIo, name: string, flags: ConnectionFlags): Promise<void> {
@@ -72,31 +134,19 @@ async function describe(io: CliIo, name: string, flags: ConnectionFlags): Promis
     const ownerOf = new Map<string, string>();
     for (const { assignment, memberId } of group!.members)
       for (const { topic, partition } of assignment) ownerOf.set(`${topic}-${partition}`, memberId);
-    const committed = await admin.listGroupOffsets(name);
-    const ends = await offsetsAt(admin, committed, "latest");
-    const partitions = committed.map(({ topic, partition, offset }, at): PartitionLag => {
-      const endOffset = ends[at]!;
-      const memberId = ownerOf.get(`${topic}-${partition}`) ?? null;
-      return {
-        topic,
-        partition,
-        offset,
-        endOffset,
-        lag: offset < 0 ? null : Math.max(0, endOffset - offset),
-        memberId,
-      };
-    });
-    return { ...group!, error: undefined, partitions: partitions.sort(byPartition) };
+    const lags = await lagOf(admin, io, flags, await admin.listGroupOffsets(name), Date.now());
+    const partitions = lags.map((lag) => ({ ...lag, memberId: ownerOf.get(`${lag.topic}-${lag.partition}`) ?? null }));
+    return { ...group!, error: undefined, ...totalOf(lags), partitions: partitions.sort(byPartition) };
   });
   report(io, flags, facts, () => {
-    const lag = facts.partitions.reduce((sum, partition) => sum + (partition.lag ?? 0), 0);
     const head = textPairs([
       ["group", facts.groupId],
       ["type", facts.type],
       ["state", facts.state],
       ["assignor", facts.assignor || "-"],
       ["members", facts.members.length],
-      ["lag", lag],
+      ["lag", facts.lag],
+      ["behind", secondsText(facts.lagSeconds)],
     ]);
     const table = textTable(
       [
@@ -105,123 +155,12 @@ async function describe(io: CliIo, name: string, flags: ConnectionFlags): Promis
         { title: "OFFSET", align: "right", cell: ({ offset }) => (offset < 0 ? "-" : offset) },
         { title: "END", align: "right", cell: ({ endOffset }) => endOffset },
         { title: "LAG", align: "right", cell: (row) => row.lag ?? "-" },
+        { title: "BEHIND", align: "right", cell: ({ lagSeconds }) => secondsText(lagSeconds) },
         { title: "MEMBER", cell: ({ memberId }) => memberId ?? "-" },
       ],
       facts.partitions,
     );
     return `${head}\n${table}`;
-  });
-}
-
-type Place = Pick<GroupOffset, "topic" | "partition">;
-
-function byPartition(one: Place, other: Place): number {
-  if (one.topic !== other.topic) return one.topic < other.topic ? -1 : 1;
-  return one.partition - other.partition;
-}
-
-/** In the order of `places`. A time after the last record is the end. */
-async function offsetsAt(admin: Admin, places: readonly Place[], spec: OffsetSpec): Promise<number[]> {
-  if (places.length === 0) return [];
-  const answers = await admin.listOffsets(places.map(({ topic, partition }) => ({ topic, partition, spec })));
-  const found = new Map(answers.map((answer) => [`${answer.topic}-${answer.partition}`, answer.offset]));
-  const missing = places.filter(({ topic, partition }) => (found.get(`${topic}-${partition}`) ?? -1) < 0);
-  const ends = spec === "latest" ? [] : await offsetsAt(admin, missing, "latest");
-  missing.forEach(({ topic, partition }, at) => {
-    found.set(`${topic}-${partition}`, ends[at] ?? -1);
-  });
-  return places.map(({ topic, partition }) => found.get(`${topic}-${partition}`) ?? -1);
-}
-
-interface ResetFlags extends ConnectionFlags {
-  readonly topic?: string;
-  readonly to?: string;
-  readonly shift?: string;
-  readonly execute?: boolean;
-}
-
-async function reset(io: CliIo, name: string, flags: ResetFlags): Promise<void> {
-  const goal = goalOf(flags);
-  const moves = await withAdmin(io, flags, async (admin) => {
-    const topics = flags.topic?.split(",") ?? null;
-    const committed = await admin.listGroupOffsets(name);
-    const places = await placesOf(admin, committed, topics);
-    if (places.length === 0)
-      throw new CliFailure(`group ${name} has committed nothing`, "name topics with --topic", exitCode.failed);
-    const [first, end] = await Promise.all([offsetsAt(admin, places, "earliest"), offsetsAt(admin, places, "latest")]);
-    const wanted = typeof goal === "object" && "spec" in goal ? await offsetsAt(admin, places, goal.spec) : null;
-    const planned = places.map(({ topic, partition, offset }, at) => {
-      const from = offset < 0 ? first[at]! : offset;
-      const aim = wanted?.[at] ?? ("offset" in goal ? goal.offset : from + (goal as { shift: number }).shift);
-      const to = Math.min(Math.max(aim, first[at]!), end[at]!);
-      return { topic, partition, from: offset, to, readAgain: Math.max(0, from - to), skipped: Math.max(0, to - from) };
-    });
-    if (flags.execute === true) await execute(admin, name, planned);
-    return planned.sort(byPartition);
-  });
-  report(io, flags, { group: name, executed: flags.execute === true, partitions: moves }, () => {
-    const table = textTable(
-      [
-        { title: "TOPIC", cell: ({ topic }) => topic },
-        { title: "PARTITION", align: "right", cell: ({ partition }) => partition },
-        { title: "FROM", align: "right", cell: ({ from }) => (from < 0 ? "-" : from) },
-        { title: "TO", align: "right", cell: ({ to }) => to },
-        { title: "READ AGAIN", align: "right", cell: ({ readAgain }) => readAgain },
-        { title: "SKIPPED", align: "right", cell: ({ skipped }) => skipped },
-      ],
-      moves,
-    );
-    return flags.execute === true ? table : `${table}\nNothing was changed. Add --execute to do it.\n`;
-  });
-}
-
-async function execute(
-  admin: Admin,
-  name: string,
-  planned: readonly { topic: string; partition: number; to: number }[],
-): Promise<void> {
-  const offsets: NewGroupOffset[] = planned.map(({ topic, partition, to }) => ({ topic, partition, offset: to }));
-  const results = await admin.alterGroupOffsets(name, offsets);
-  const failed = results.find(({ error }) => error !== null);
-  if (failed === undefined) return;
-  throw new CliFailure(
-    `group ${name} was not moved on ${failed.topic}-${failed.partition}: ${failed.error!.message}`,
-    "stop the group's members first",
-  );
-}
-
-type Goal = { readonly spec: OffsetSpec } | { readonly offset: number } | { readonly shift: number };
-
-function goalOf({ shift, to }: ResetFlags): Goal {
-  const usage = (message: string): never => {
-    throw new CliFailure(message, "give --to earliest, latest, an offset or a time, or --shift -100", exitCode.usage);
-  };
-  if ((to === undefined) === (shift === undefined)) return usage("a reset needs one of --to and --shift");
-  if (shift !== undefined) {
-    return /^[+-]?\d+$/.test(shift) ? { shift: Number(shift) } : usage(`--shift ${shift} is not a number of records`);
-  }
-  if (to === "earliest" || to === "latest") return { spec: to };
-  if (/^\d+$/.test(to!)) return { offset: Number(to) };
-  const timestamp = Date.parse(to!);
-  return Number.isNaN(timestamp) ? usage(`--to ${to} is no place in a topic`) : { spec: { timestamp } };
-}
-
-/** What the group has committed in these topics, and their other partitions with nothing committed. */
-async function placesOf(
-  admin: Admin,
-  committed: readonly GroupOffset[],
-  topics: readonly string[] | null,
-): Promise<readonly (Place & { readonly offset: number })[]> {
-  if (topics === null) return committed;
-  const offsetOf = new Map(committed.map(({ topic, partition, offset }) => [`${topic}-${partition}`, offset]));
-  const described = await admin.describeTopics(topics);
-  return described.flatMap((topic) => {
-    if (topic.error !== null) throw topic.error;
-    return topic.partitions.map(({ partition }) => ({
-      topic: topic.name,
-      partition,
-      offset: offsetOf.get(`${topic.name}-${partition}`) ?? -1,
-    }));
   });
 }
 

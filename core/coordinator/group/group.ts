@@ -40,6 +40,7 @@ export interface Group {
   /** As Kafka's tools show it. */
   stateName(): string;
   readonly isEmpty: boolean;
+  readonly members: { readonly size: number };
   isSubscribedTo(topic: string): boolean;
   /** 0 where the commit may be made. */
   offsetCommitError(committer: OffsetCommitter): number;
