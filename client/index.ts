@@ -62,7 +62,7 @@ export {
   rangeAssignor,
   roundRobinAssignor,
 } from "./consumer/group/assignors.ts";
-export type { CommittedOffset } from "./consumer/group/group-offsets.ts";
+export type { CommittedOffset, GroupMetadata } from "./consumer/group/group-offsets.ts";
 export type { RebalanceListener, Subscription } from "./consumer/group/group-session.ts";
 export { BatchIterator, Message, MessageBatch, type PartitionProgress } from "./consumer/message.ts";
 export type { AutoOffsetReset, ConsumerOptions, IsolationLevel } from "./consumer/options.ts";
@@ -71,7 +71,9 @@ export type { OffsetAnswer } from "./offset-lookup.ts";
 export { SendListError } from "./producer/calls.ts";
 export type { Acks, ProducerOptions } from "./producer/options.ts";
 export type { Partitioner } from "./producer/partitioner.ts";
-export { type CloseOptions, Producer } from "./producer/producer.ts";
+export { type CloseOptions, type InitTransactionsOptions, Producer } from "./producer/producer.ts";
+export { type PreparedState, Transaction } from "./producer/transaction.ts";
+export { TransactionError } from "./producer/transaction-error.ts";
 export {
   adminOptionsFromProperties,
   consumerOptionsFromProperties,

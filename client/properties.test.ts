@@ -25,6 +25,15 @@ describe("Java's names", () => {
     });
   });
 
+  test("of a transactional producer", () => {
+    const source = { ...servers, "transactional.id": "t", "transaction.timeout.ms": "5000" };
+    expect(producerOptionsFromProperties(source).options).toEqual({
+      bootstrapServers: ["a:1", "b:2"],
+      transactionalId: "t",
+      transactionTimeoutMs: 5000,
+    });
+  });
+
   test("of a consumer in a group", () => {
     const source = {
       ...servers,
@@ -58,7 +67,7 @@ test.each([
   [{ ...servers, "linger.ms": "soon" }, /linger.ms=soon/],
   [{}, /bootstrap.servers/],
   [{ ...servers, "security.protocol": "SSL" }, /security.protocol=SSL is not supported/],
-  [{ ...servers, "transactional.id": "t" }, /transactional.id=t is not supported/],
+  [{ ...servers, "interceptor.classes": "a.B" }, /interceptor.classes=a.B is not supported/],
 ] as const)("%j is refused by name", (source, message) => {
   expect(() => producerOptionsFromProperties(source)).toThrow(message);
 });

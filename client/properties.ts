@@ -56,6 +56,9 @@ const producerMapping: Mapping = {
   "compression.type": ["compression"],
   "partitioner.adaptive.partitioning.enable": ["partitionerAdaptive"],
   "metadata.max.idle.ms": ["metadataIdleMsMax"],
+  "transactional.id": ["transactionalId"],
+  "transaction.timeout.ms": ["transactionTimeoutMs"],
+  "transaction.two.phase.commit.enable": ["twoPhaseCommit"],
 };
 
 const consumerMapping: Mapping = {
@@ -96,12 +99,7 @@ const mustBe: Readonly<Record<string, string>> = {
   "security.protocol": "PLAINTEXT",
   "group.protocol": "classic",
 };
-const mustBeAbsent: ReadonlySet<string> = new Set([
-  "transactional.id",
-  "group.id",
-  "interceptor.classes",
-  "partitioner.class",
-]);
+const mustBeAbsent: ReadonlySet<string> = new Set(["group.id", "interceptor.classes", "partitioner.class"]);
 
 const durationUnitsMs: Readonly<Record<string, number>> = { D: 86_400_000, H: 3_600_000, M: 60_000, S: 1000 };
 

@@ -34,6 +34,8 @@ export interface RequestOptions {
   readonly signal?: AbortSignal;
   /** Not above this version: the request names what later ones cannot carry. */
   readonly versionMax?: number;
+  /** This version and no other, also one that Kafka still calls unstable: the request means something else in those before it. */
+  readonly versionExact?: number;
   /** Produce with acks 0: the broker sends nothing back; resolves when the bytes have left. */
   readonly noAnswer?: boolean;
 }
@@ -156,7 +158,9 @@ export class BrokerConnection {
   request<Key extends ApiKey>(key: Key, body: RequestInitOf<Key>, options: RequestOptions = {}): Promise<Answer<Key>> {
     if (this.closedReason !== null) return Promise.reject(this.#disconnected());
     try {
-      return this.#send(key, body, this.#versionFor(key, options.versionMax), options);
+      const { versionExact, versionMax } = options;
+      const version = versionExact === undefined ? this.#versionFor(key, versionMax) : this.#exactly(key, versionExact);
+      return this.#send(key, body, version, options);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -204,6 +208,16 @@ export class BrokerConnection {
       );
     }
     return version;
+  }
+
+  #exactly(key: ApiKey, version: number): number {
+    const offered = this.versions.get(key);
+    if (offered !== undefined && offered.minVersion <= version && version <= offered.maxVersion) return version;
+    const { host, port } = this.address;
+    throw clientError(
+      "UNSUPPORTED_VERSION",
+      `${apiOf(key).name}: the broker ${host}:${port} does not serve version ${version}, which this needs`,
+    );
   }
 
   #send<Key extends ApiKey>(

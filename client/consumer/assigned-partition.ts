@@ -102,6 +102,16 @@ export class AssignedPartition {
     return freed;
   }
 
+  /** Its position will come from elsewhere; what is buffered is dropped. Returns the bytes that this frees. */
+  restart(): number {
+    const freed = this.#drop();
+    this.position = -1;
+    this.fetchOffset = -1;
+    this.reset = null;
+    this.isStarting = true;
+    return freed;
+  }
+
   /** Takes the records of an answer. Returns the bytes that it buffers now; refuses bytes that would never move the partition on. */
   addRecords(buffer: Buffer, aborted: readonly AbortedTransaction[], progress: PartitionProgress): number | KafkaError {
     this.progress = progress;

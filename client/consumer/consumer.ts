@@ -18,7 +18,7 @@ import { lookUpOffsets, offsetSpecs } from "../offset-lookup.ts";
 import type { TopicPartitionInput } from "../records.ts";
 import { AssignedPartition } from "./assigned-partition.ts";
 import { Fetcher } from "./fetcher.ts";
-import type { CommittedOffset } from "./group/group-offsets.ts";
+import type { CommittedOffset, GroupMetadata } from "./group/group-offsets.ts";
 import { GroupSession, type RebalanceListener, type Subscription } from "./group/group-session.ts";
 import type { Message, MessageBatch, PartitionProgress } from "./message.ts";
 import { type ConsumerOptions, type ResolvedConsumerOptions, resolveConsumerOptions } from "./options.ts";
@@ -120,6 +120,34 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
     options: { readonly signal?: AbortSignal } = {},
   ): Promise<(CommittedOffset | null)[]> {
     return this.#needGroup("committed").committed(partitions, options.signal);
+  }
+
+  /** Where the program is in each partition that it got messages of: what `sendOffsets` of a transaction takes. */
+  positions(): CommittedOffset[] {
+    return [...this.#fetcher.partitions.values()]
+      .filter(({ position }) => position >= 0)
+      .map(({ topic, partition, position, leaderEpochLast }) => ({
+        topic,
+        partition,
+        offset: position,
+        leaderEpoch: leaderEpochLast,
+      }));
+  }
+
+  /** Who this consumer is in its group, for offsets that go with a transaction: refused once the partitions are another's. */
+  groupMetadata(): GroupMetadata {
+    return this.#needGroup("groupMetadata").metadata;
+  }
+
+  /** Back to what the group has committed: where a transaction was aborted its messages come again. Not for partitions assigned meanwhile. */
+  async seekToCommitted(partitions: readonly TopicPartitionInput[] = this.assignment()): Promise<void> {
+    const assigned = partitions.map((where) => this.#assigned(where));
+    for (const partition of assigned) {
+      this.#ready.delete(partition);
+      this.#handed.delete(partition);
+      this.#fetcher.freed(partition.restart());
+    }
+    await this.#needGroup("seekToCommitted").startFromCommitted(assigned);
   }
 
   /**

@@ -161,6 +161,19 @@ export class Accumulator {
     topic.mayGrow = false;
   }
 
+  /** What is not on the wire fails. Returns the batches among it. */
+  failUnsent(error: KafkaError): ProducerBatch[] {
+    const waiting = [...this.#forRoom.splice(0)];
+    const batches: ProducerBatch[] = [];
+    for (const topic of this.#topics.values()) {
+      waiting.push(...topic.waiting.splice(0));
+      for (const queue of topic.queues) batches.push(...(queue?.waiting.splice(0) ?? []));
+    }
+    for (const entry of waiting) this.#refuse(entry, error);
+    for (const batch of batches) this.finish(batch, new Failed(error));
+    return batches;
+  }
+
   /** Everything that waits or is collected fails; later calls too. */
   close(error: KafkaError): void {
     this.#closed = error;

@@ -21,6 +21,7 @@ import { type BatchOutcome, Joined, type Run, type SendCall } from "./calls.ts";
 export interface SealOptions {
   readonly codec: Codec | null;
   readonly compressionLevel: number | undefined;
+  readonly isTransactional: boolean;
 }
 
 export class ProducerBatch {
@@ -107,6 +108,7 @@ export class ProducerBatch {
     this.#bytes = builder.build({
       compressor: options.codec ?? undefined,
       level: options.compressionLevel,
+      transactional: options.isTransactional,
       producerId: producer?.producerId,
       producerEpoch: producer?.producerEpoch,
       baseSequence: producer?.baseSequence,

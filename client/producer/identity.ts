@@ -23,7 +23,7 @@ export class IdentityKeeper {
   }
 
   /** Null until the brokers have given one; asking begins with the first call. */
-  get current(): ProducerIdentity | null {
+  get identity(): ProducerIdentity | null {
     if (this.#identity === null && !this.#isAsking) void this.#ask();
     return this.#identity;
   }

@@ -5,6 +5,7 @@ import { type Codec, type CodecName, codecByName } from "@blumfeld/core/compress
 import { type ClientOptions, checkedNumber } from "../connection/options.ts";
 import { clientError } from "../errors.ts";
 import type { Partitioner } from "./partitioner.ts";
+import type { TransactionOptions } from "./transaction-manager.ts";
 
 export type Acks = "all" | 0 | 1 | -1;
 
@@ -41,6 +42,12 @@ export interface ProducerOptions extends ClientOptions {
   readonly partitionerAdaptive?: boolean;
   /** A topic not sent to for this long is no longer refreshed. Default 300,000. */
   readonly metadataIdleMsMax?: number;
+  /** Records go in transactions; of two producers with one id the later fences the earlier. */
+  readonly transactionalId?: string;
+  /** The coordinator aborts a transaction that takes longer, and fences its producer. Default 60,000. */
+  readonly transactionTimeoutMs?: number;
+  /** Transactions may be prepared and decided by another system (KIP-939); they do not time out. Default false. */
+  readonly twoPhaseCommit?: boolean;
 }
 
 export interface ResolvedProducerOptions {
@@ -64,6 +71,9 @@ export interface ResolvedProducerOptions {
   readonly partitioner: "default" | "round-robin" | Partitioner;
   readonly partitionerAdaptive: boolean;
   readonly metadataIdleMsMax: number;
+  readonly transaction: TransactionOptions | null;
+  /** The batches say that they belong to a transaction. */
+  readonly isTransactional: boolean;
 }
 
 const idempotentInFlightMax = 5;
@@ -92,9 +102,25 @@ function resolveCodec(options: ProducerOptions): Codec | null {
   return codec.id === 0 ? null : codec;
 }
 
+function resolveTransaction(options: ProducerOptions, blockMsMax: number): TransactionOptions | null {
+  const { transactionalId, transactionTimeoutMs, twoPhaseCommit } = options;
+  if (transactionalId === undefined) {
+    if (twoPhaseCommit === true) refuse("twoPhaseCommit needs a transactionalId");
+    return null;
+  }
+  if (transactionalId === "") refuse("transactionalId is empty");
+  if (options.idempotent === false) refuse("a transactionalId needs idempotent true");
+  if (twoPhaseCommit === true && transactionTimeoutMs !== undefined)
+    refuse(
+      `transactionTimeoutMs=${transactionTimeoutMs} means nothing with twoPhaseCommit: its transactions do not time out`,
+    );
+  const timeoutMs = checkedNumber("transactionTimeoutMs", transactionTimeoutMs, 60_000, 1, int32Max);
+  return { transactionalId, timeoutMs: twoPhaseCommit === true ? null : timeoutMs, blockMsMax };
+}
+
 export function resolveProducerOptions(options: ProducerOptions): ResolvedProducerOptions {
   const acks = resolveAcks(options.acks);
-  const idempotent = options.idempotent ?? acks === -1;
+  const idempotent = options.idempotent ?? (acks === -1 || options.transactionalId !== undefined);
   if (idempotent && acks !== -1) refuse(`acks=${acks} cannot be idempotent; use acks "all" or idempotent false`);
   const inFlightRequestsMax = checkedNumber("inFlightRequestsMax", options.inFlightRequestsMax, 5, 1, 1000);
   if (idempotent && inFlightRequestsMax > idempotentInFlightMax) {
@@ -111,6 +137,8 @@ export function resolveProducerOptions(options: ProducerOptions): ResolvedProduc
     );
   }
   const requestBytesMax = checkedNumber("requestBytesMax", options.requestBytesMax, 1_048_576, 1024, int32Max);
+  const blockMsMax = checkedNumber("blockMsMax", options.blockMsMax, 60_000, 0);
+  const transaction = resolveTransaction(options, blockMsMax);
   return {
     acks,
     idempotent,
@@ -121,7 +149,7 @@ export function resolveProducerOptions(options: ProducerOptions): ResolvedProduc
     batchBytesBacklogged: Math.min(options.batchBytes ?? batchBytesBacklogged, requestBytesMax),
     lingerMs,
     bufferBytes: checkedNumber("bufferBytes", options.bufferBytes, 32 * 1024 * 1024, 1024),
-    blockMsMax: checkedNumber("blockMsMax", options.blockMsMax, 60_000, 0),
+    blockMsMax,
     requestBytesMax,
     inFlightRequestsMax,
     retriesMax: checkedNumber("retriesMax", options.retriesMax, int32Max, 0),
@@ -134,5 +162,7 @@ export function resolveProducerOptions(options: ProducerOptions): ResolvedProduc
     partitioner: options.partitioner ?? "default",
     partitionerAdaptive: options.partitionerAdaptive ?? true,
     metadataIdleMsMax: checkedNumber("metadataIdleMsMax", options.metadataIdleMsMax, 300_000, 0),
+    transaction,
+    isTransactional: transaction !== null,
   };
 }

@@ -1,5 +1,4 @@
-// What the broker's answer for one batch means: pure decision, no state. As Kafka's Sender and TransactionManager decide for a producer
-// without a transactional id.
+// What the broker's answer for one batch means: pure decision, no state. As Kafka's Sender and TransactionManager decide.
 import { ErrorCode, errorOf, type ProduceResponse } from "@blumfeld/core/protocol";
 
 export type PartitionAnswer = ProduceResponse["responses"][number]["partitionResponses"][number];
@@ -17,6 +16,8 @@ export interface VerdictFacts {
   readonly errorCode: number;
   readonly recordCount: number;
   readonly hasSequence: boolean;
+  /** Its epochs are the coordinator's to give: what cannot follow on fails, and the transaction with it. */
+  readonly isTransactional: boolean;
   /** Everything the partition sent before this batch has been acknowledged. */
   readonly isNextToAcknowledge: boolean;
   /** Attempts and time allow another try. */
@@ -28,7 +29,10 @@ export function verdictOf(facts: VerdictFacts): Verdict {
   if (errorCode === ErrorCode.NONE) return { kind: "delivered", isRepeat: false };
   if (errorCode === ErrorCode.DUPLICATE_SEQUENCE_NUMBER) return { kind: "delivered", isRepeat: true };
   if (errorCode === ErrorCode.MESSAGE_TOO_LARGE && facts.recordCount > 1) return { kind: "split" };
-  if (hasSequence && mayRetry) {
+  if (hasSequence && mayRetry && facts.isTransactional) {
+    const isEarly = errorCode === ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER && !facts.isNextToAcknowledge;
+    if (isEarly) return { kind: "retry", refreshMetadata: false, renumber: false };
+  } else if (hasSequence && mayRetry) {
     if (errorCode === ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER) {
       // Not the next one: an earlier batch failed and goes again before it; then this one fits.
       return { kind: "retry", refreshMetadata: false, renumber: facts.isNextToAcknowledge };

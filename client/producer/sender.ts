@@ -17,6 +17,8 @@ import { IdentityKeeper } from "./identity.ts";
 import type { ResolvedProducerOptions } from "./options.ts";
 import type { PartitionQueue, ProducerIdentity } from "./partition-queue.ts";
 import { type PartitionAnswer, verdictOf } from "./produce-outcome.ts";
+import { TransactionManager } from "./transaction-manager.ts";
+import { produceVersionMaxV1 } from "./transaction-requests.ts";
 
 interface Shipment {
   readonly batch: ProducerBatch;
@@ -46,6 +48,8 @@ export class Sender implements AccumulatorListener {
   /** Partitions whose open batch lingers, the one that began first being first. */
   readonly #lingering = new Map<PartitionQueue, number>();
   readonly #identity: IdentityKeeper | null;
+  /** Of a producer with a transactional id; it says then who the producer is. */
+  readonly transactions: TransactionManager | null;
   readonly #stopListening: () => void;
   #lingerTimer: TimerHandle | null = null;
   #isScheduled = false;
@@ -56,13 +60,16 @@ export class Sender implements AccumulatorListener {
     this.#cluster = cluster;
     this.#options = options;
     this.accumulator = new Accumulator(cluster.context, options, cluster.metadata, this);
-    this.#identity = options.idempotent
-      ? new IdentityKeeper(
-          cluster,
-          () => this.#schedule(),
-          (error) => this.#failEverything(error),
-        )
-      : null;
+    const { transaction } = options;
+    this.transactions = transaction === null ? null : new TransactionManager(cluster, transaction, this);
+    this.#identity =
+      options.idempotent && transaction === null
+        ? new IdentityKeeper(
+            cluster,
+            () => this.#schedule(),
+            (error) => this.#failEverything(error),
+          )
+        : null;
     this.#stopListening = cluster.metadata.onUpdate(() => this.#onMetadata());
   }
 
@@ -87,10 +94,9 @@ export class Sender implements AccumulatorListener {
       "CLIENT_DELIVERY_TIMEOUT",
       `${batch.recordCount} records for ${batch.topic}-${batch.partition} not confirmed within ${deliveryTimeoutMs} ms`,
     );
-    if (batch.isOnWire) return batch.finish(new Failed(error));
-    queue.remove(batch);
-    this.accumulator.finish(batch, new Failed(error));
-    if (batch.hasSequence) this.#renumber(queue);
+    if (!batch.isOnWire) return this.#lost(batch, queue, error);
+    batch.finish(new Failed(error));
+    this.transactions?.onBatchFailed(error, batch.hasSequence);
   }
 
   /** Resolves when all that was given before has been confirmed or refused. */
@@ -117,8 +123,20 @@ export class Sender implements AccumulatorListener {
     }
   }
 
+  /** Everything that is not on the wire fails: the transaction that it belongs to is given up. */
+  failUnsent(error: KafkaError): void {
+    for (const batch of this.accumulator.failUnsent(error)) {
+      if (batch.hasSequence) this.transactions?.onSequenceLost();
+    }
+  }
+
+  schedule(): void {
+    this.#schedule();
+  }
+
   close(error: KafkaError): void {
     this.#closed = true;
+    this.transactions?.close();
     this.#lingerTimer?.cancel();
     this.#stopListening();
     this.accumulator.close(error);
@@ -195,11 +213,9 @@ export class Sender implements AccumulatorListener {
   #drain(node: Node): void {
     const connection = this.#cluster.readyConnection(node.nodeId);
     if (connection === null) return this.#connect(node);
-    let identity: ProducerIdentity | null = null;
-    if (this.#identity !== null) {
-      identity = this.#identity.current;
-      if (identity === null) return;
-    }
+    const keeper = this.transactions ?? this.#identity;
+    const identity = keeper?.identity ?? null;
+    if (keeper !== null && identity === null) return;
     while (node.inFlight < this.#options.inFlightRequestsMax && node.ready.size > 0) {
       const shipments = this.#gather(node, identity);
       if (shipments.length === 0) return;
@@ -257,6 +273,7 @@ export class Sender implements AccumulatorListener {
         continue;
       }
       if (!this.#maySend(node, queue, batch) || !queue.mayGo(identity)) continue;
+      if (this.transactions?.mayProduce(queue.topic, queue.partition) === false) continue;
       if (shipments.length > 0 && bytes + batch.sizeBytes > this.#options.requestBytesMax) break;
       const { producer } = queue.take(identity);
       this.accumulator.sealed(batch, batch.seal(this.#options, producer));
@@ -284,7 +301,8 @@ export class Sender implements AccumulatorListener {
   #ship(node: Node, connection: BrokerConnection, shipments: Shipment[]): void {
     const { acks, requestTimeoutMs } = this.#options;
     const { body, hasAllIds } = this.#produceRequest(shipments);
-    const versionMax = hasAllIds ? undefined : versionWithTopicIds - 1;
+    const isV1 = this.transactions?.isV2 === false;
+    const versionMax = isV1 ? produceVersionMaxV1 : hasAllIds ? undefined : versionWithTopicIds - 1;
     node.inFlight++;
     connection
       .request(ApiKey.Produce, body, { versionMax, noAnswer: acks === 0, timeoutMs: requestTimeoutMs })
@@ -313,7 +331,9 @@ export class Sender implements AccumulatorListener {
       topic.partitionData.push({ index: batch.partition, records: batch.bytes });
     }
     const { acks, requestTimeoutMs } = this.#options;
-    return { body: { acks, timeoutMs: requestTimeoutMs, topicData: [...topics.values()] }, hasAllIds };
+    const transactionalId = this.transactions?.transactionalId ?? null;
+    const body = { transactionalId, acks, timeoutMs: requestTimeoutMs, topicData: [...topics.values()] };
+    return { body, hasAllIds };
   }
 
   #unconfirmed(shipments: readonly Shipment[]): void {
@@ -345,6 +365,7 @@ export class Sender implements AccumulatorListener {
       errorCode: answer.errorCode,
       recordCount: batch.recordCount,
       hasSequence: batch.hasSequence,
+      isTransactional: this.transactions !== null,
       isNextToAcknowledge: queue.isNextToAcknowledge(batch),
       mayRetry: this.#mayRetry(batch),
     });
@@ -367,8 +388,7 @@ export class Sender implements AccumulatorListener {
       if (verdict.renumber) this.#renumber(queue);
       return this.#putBack(shipment, isHinted);
     }
-    this.accumulator.finish(batch, new Failed(error));
-    if (batch.hasSequence) this.#renumber(queue);
+    this.#lost(batch, queue, error);
   }
 
   /** The request as a whole went wrong: what became of its batches is unknown. */
@@ -383,11 +403,22 @@ export class Sender implements AccumulatorListener {
     const { batch, queue } = shipment;
     queue.leftWire(batch);
     if (error.retriable && this.#mayRetry(batch)) return this.#putBack(shipment, false);
+    this.#lost(batch, queue, error);
+  }
+
+  /** The batch is gone for good, and so are the numbers that it had. */
+  #lost(batch: ProducerBatch, queue: PartitionQueue, error: KafkaError): void {
+    const { hasSequence, isDone } = batch;
+    queue.remove(batch);
     this.accumulator.finish(batch, new Failed(error));
-    if (batch.hasSequence) this.#renumber(queue);
+    // One whose time was over on the wire has been told of then; by now another transaction may be open.
+    if (this.transactions !== null) {
+      if (!isDone) this.transactions.onBatchFailed(error, hasSequence);
+    } else if (hasSequence) this.#renumber(queue);
   }
 
   #mayRetry(batch: ProducerBatch): boolean {
+    if (this.transactions?.mayRetry === false) return false;
     return !batch.isDone && batch.attempts <= this.#options.retriesMax;
   }
 

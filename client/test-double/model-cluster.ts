@@ -13,6 +13,7 @@ import {
   type ProduceRequest,
   type ResponseInitOf,
 } from "@blumfeld/core/protocol";
+import type { ModelTransactions } from "./model-transactions.ts";
 import { type Reaction, type Script, ScriptedNetwork, type ScriptedRequest } from "./scripted-network.ts";
 import { VirtualTime } from "./virtual-time.ts";
 
@@ -55,6 +56,8 @@ export class ModelCluster {
   readonly nodeIds: readonly number[];
   readonly requests: ScriptedRequest[] = [];
   readonly ports;
+  /** Serves transactions where a test sets it. */
+  transactions: ModelTransactions | null = null;
   fault: Fault = () => undefined;
   /** Produce is refused above this. */
   batchBytesMax = Number.MAX_SAFE_INTEGER;
@@ -71,6 +74,10 @@ export class ModelCluster {
 
   get bootstrapServers(): string {
     return this.nodeIds.map((id) => `node${id}:9092`).join(",");
+  }
+
+  nextProducerId(): number {
+    return this.#producerIdNext++;
   }
 
   createTopic(name: string, partitionCount: number): ModelTopic {
@@ -124,6 +131,8 @@ export class ModelCluster {
 
   #answer(request: ScriptedRequest): Reaction {
     const nodeId = Number(/^node(\d+):/.exec(request.address)?.[1]);
+    const transactional = this.transactions?.answer(request, nodeId);
+    if (transactional !== undefined) return { answer: transactional };
     switch (request.key) {
       case ApiKey.ApiVersions:
         return { answer: this.apiVersions() };
@@ -134,7 +143,7 @@ export class ModelCluster {
           answer: { errorCode: 0, producerId: this.#producerIdNext++, producerEpoch: 0 } satisfies ResponseInitOf<22>,
         };
       case ApiKey.Produce:
-        return this.#produce(request.body as ProduceRequest, nodeId);
+        return this.#produce(request.body as ProduceRequest, request.version, nodeId);
       case ApiKey.ListOffsets:
         return { answer: this.#listOffsets(request.body as ListOffsetsRequest, nodeId) };
       case ApiKey.Fetch:
@@ -150,8 +159,15 @@ export class ModelCluster {
       apiKeys: [...apis.values()].map((api) => ({
         apiKey: api.key,
         minVersion: api.minVersion,
-        maxVersion: api.latestStableVersion,
+        // InitProducerId v6 (KIP-939) is one that Kafka still calls unstable.
+        maxVersion: api.key === ApiKey.InitProducerId ? api.maxVersion : api.latestStableVersion,
       })),
+      ...(this.transactions?.isV2 === true
+        ? {
+            finalizedFeaturesEpoch: 1,
+            finalizedFeatures: [{ name: "transaction.version", maxVersionLevel: 2, minVersionLevel: 2 }],
+          }
+        : {}),
     };
   }
 
@@ -185,12 +201,13 @@ export class ModelCluster {
     return [...this.topics].find(([topicName, topic]) => topic.id === id || topicName === name);
   }
 
-  #produce(body: ProduceRequest, nodeId: number): Reaction {
+  #produce(body: ProduceRequest, version: number, nodeId: number): Reaction {
     const responses = body.topicData.map(({ topicId, name, partitionData }) => ({
       name,
       topicId,
       partitionResponses: partitionData.map(({ index, records }) => {
-        const partition = this.#byId(topicId, name)?.[1].partitions[index];
+        const [topicName, topic] = this.#byId(topicId, name) ?? [name, null];
+        const partition = topic?.partitions[index];
         if (partition === undefined) {
           return { index, errorCode: ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, baseOffset: -1 };
         }
@@ -199,7 +216,10 @@ export class ModelCluster {
           const currentLeader = this.givesLeaderHints && partition.leader >= 0 ? hint : undefined;
           return { index, errorCode: ErrorCode.NOT_LEADER_OR_FOLLOWER, baseOffset: -1, currentLeader };
         }
-        return { index, ...this.#appendProduced(partition, Buffer.from(records!)) };
+        const bytes = Buffer.from(records!);
+        const refusal = this.transactions?.check(body.transactionalId, version, `${topicName}-${index}`, bytes) ?? 0;
+        if (refusal !== 0) return { index, errorCode: refusal, baseOffset: -1 };
+        return { index, ...this.#appendProduced(partition, bytes) };
       }),
     }));
     const nodeEndpoints = this.givesLeaderHints

@@ -12,8 +12,11 @@ export interface CommittedOffset extends TopicPartitionInput {
   readonly leaderEpoch?: number;
 }
 
-/** Who commits: a member of a generation, or nobody's member (-1, ""). */
-export interface Committer {
+/**
+ * Who commits: a member of a generation, or nobody's member (-1, ""). Goes with offsets of a transaction too (KIP-447): a member whose partitions
+ * went elsewhere commits nothing.
+ */
+export interface GroupMetadata {
   readonly groupId: string;
   readonly generation: number;
   readonly memberId: string;
@@ -25,7 +28,7 @@ const versionMaxWithNames = 9;
 
 export async function commitOffsets(
   cluster: ClusterClient,
-  committer: Committer,
+  committer: GroupMetadata,
   offsets: readonly CommittedOffset[],
   options: { readonly signal?: AbortSignal; readonly timeoutMs?: number } = {},
 ): Promise<void> {
@@ -100,7 +103,7 @@ export async function fetchCommitted(
   );
 }
 
-function groupByTopic<Item extends TopicPartitionInput>(items: readonly Item[]): Map<string, Item[]> {
+export function groupByTopic<Item extends TopicPartitionInput>(items: readonly Item[]): Map<string, Item[]> {
   const topics = new Map<string, Item[]>();
   for (const item of items) {
     const list = topics.get(item.topic);

@@ -9,7 +9,7 @@ import type { ClusterClient } from "../../connection/cluster-client.ts";
 import { clientError, KafkaError } from "../../errors.ts";
 import type { TopicPartitionInput } from "../../records.ts";
 import type { AssignedPartition } from "../assigned-partition.ts";
-import { type CommittedOffset, commitOffsets, fetchCommitted } from "./group-offsets.ts";
+import { type CommittedOffset, commitOffsets, fetchCommitted, type GroupMetadata } from "./group-offsets.ts";
 import { Membership } from "./membership.ts";
 import type { ResolvedGroupOptions } from "./options.ts";
 
@@ -63,6 +63,10 @@ export class GroupSession {
       take: (partitions) => this.#take(partitions),
       wake: () => host.wake(),
     });
+  }
+
+  get metadata(): GroupMetadata {
+    return this.#membership.committer;
   }
 
   get isSubscribed(): boolean {
