@@ -132,8 +132,10 @@ final class TransactionChecks {
             for (int i = 0; i < 60; i++) {
                 producer.beginTransaction();
                 for (int k = 0; k < 3; k++) producer.send(record(topic, 0, i + "/" + k));
+                // Kafka's Sender asks whether batches are left before it takes the transaction manager's lock: with transactions v2, on a busy machine,
+                // a commit that is asked for right after the sends can overtake them, and any coordinator then says INVALID_TXN_STATE.
+                producer.flush();
                 if (i % 3 == 2) {
-                    producer.flush();
                     producer.abortTransaction();
                 } else {
                     producer.commitTransaction();
