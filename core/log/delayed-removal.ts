@@ -5,6 +5,8 @@ interface Removal {
   readonly dueMs: number;
   readonly path: string;
   readonly isDirectory: boolean;
+  /** Called when it is gone. */
+  readonly onRemoved?: (() => void) | undefined;
 }
 
 export class DelayedRemoval {
@@ -21,8 +23,8 @@ export class DelayedRemoval {
     return this.removals.length;
   }
 
-  add(path: string, dueMs: number, isDirectory: boolean): void {
-    this.removals.push({ dueMs, path, isDirectory });
+  add(path: string, dueMs: number, isDirectory: boolean, onRemoved?: () => void): void {
+    this.removals.push({ dueMs, path, isDirectory, onRemoved });
   }
 
   /** The folder of these files has another name now. */
@@ -46,7 +48,7 @@ export class DelayedRemoval {
     this.removals = left;
   }
 
-  private remove({ path, isDirectory }: Removal): void {
+  private remove({ path, isDirectory, onRemoved }: Removal): void {
     try {
       if (isDirectory) this.disk.removeDirectory(path);
       else if (this.disk.status(path) !== null) this.disk.removeFile(path);
@@ -57,5 +59,6 @@ export class DelayedRemoval {
         "a deleted file could not be removed and stays until the next start",
       );
     }
+    onRemoved?.();
   }
 }

@@ -11,8 +11,8 @@ export interface LogEnvironment {
   readonly indexCache: IndexCache;
   /** A producer that has been idle for this long is forgotten, unless its transaction is open. */
   readonly producerIdExpirationMs: number;
-  /** Removes files (already renamed `.deleted`) after `delayMs`: readers may still be in them. */
-  removeLater(paths: readonly string[], delayMs: number): void;
+  /** Removes files (already renamed `.deleted`) after `delayMs`: readers may still be in them. `onRemoved` lets go of what holds them open. */
+  removeLater(paths: readonly string[], delayMs: number, onRemoved?: () => void): void;
   /** The log has rolled: what lies before `upTo` should reach the device soon. */
   flushSoon(log: { flushLater(upTo?: Offset): Promise<void> }, upTo: Offset): void;
   /** The device has failed under `directory`. Not called when it is only full: that passes. */
@@ -37,8 +37,9 @@ export function standaloneEnvironment(
     logger: quiet,
     indexCache: new IndexCache(),
     producerIdExpirationMs: producerIdExpirationMsDefault,
-    removeLater: (paths) => {
+    removeLater: (paths, _delayMs, onRemoved) => {
       for (const path of paths) if (parts.disk.status(path) !== null) parts.disk.removeFile(path);
+      onRemoved?.();
     },
     flushSoon() {},
     onStorageFailure() {},

@@ -17,6 +17,7 @@ export const directoryFile = {
   recoveryPoints: "recovery-point-offset-checkpoint",
   logStartOffsets: "log-start-offset-checkpoint",
   highWatermarks: "replication-offset-checkpoint",
+  cleanedOffsets: "cleaner-offset-checkpoint",
   cleanShutdown: ".kafka_cleanshutdown",
   lock: ".lock",
 } as const;

@@ -8,6 +8,12 @@
 //   const slice = log.read(offset, { bytesMax, upTo: log.highWatermark, minOneBatch: true });   // names a byte range of a file
 export { unpackedRecordsBytesMax } from "./append-validation.ts";
 export * from "./checkpoint-files.ts";
+export {
+  type CleanerFigures,
+  type CleanerSettings,
+  cleanerSettingsDefault,
+  LogCleaner,
+} from "./cleaner/log-cleaner.ts";
 export { isFull, type LogEnvironment, producerIdExpirationMsDefault, standaloneEnvironment } from "./environment.ts";
 export * from "./file-names.ts";
 export * from "./log-config.ts";

@@ -131,6 +131,8 @@ export class LogAppender {
       if (size === -1 || at + size > bytes.length) break;
       const damage = batchDamage(bytes, at);
       if (damage !== null) return refusal(ErrorCode.CORRUPT_MESSAGE, `the batch at byte ${at} is damaged: ${damage}`);
+      // Of a leader that this replica does not follow yet: what it wrote is fetched again in its epoch, where a parting of logs is noticed.
+      if (how.leaderEpoch >= 0 && batchLeaderEpoch(bytes, at) > how.leaderEpoch) break;
       const baseOffset = batchBaseOffset(bytes, at);
       if (baseOffset < nextOffset || !Number.isSafeInteger(baseOffset)) {
         return refusal(

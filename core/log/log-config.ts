@@ -78,3 +78,9 @@ export const logConfigDefaults: LogConfig = {
   remoteLogCopyDisable: false,
   remoteLogDeleteOnDisable: false,
 };
+
+/** After how long a segment is full by time: that of a compacted topic must close before the lag that compaction may have. */
+export function segmentMsMax(config: LogConfig): number {
+  const { cleanupPolicy, maxCompactionLagMs, segmentMs } = config;
+  return cleanupPolicy.compact && maxCompactionLagMs > 0 ? Math.min(maxCompactionLagMs, segmentMs) : segmentMs;
+}

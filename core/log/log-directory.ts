@@ -102,6 +102,15 @@ export class LogDirectory {
     );
   }
 
+  /** How far each compacted log is clean. Throws DiskError. */
+  writeCleanedOffsets(logs: readonly PartitionLog[]): void {
+    if (this.isOffline) return;
+    const entries: OffsetCheckpointEntry[] = [];
+    for (const { topicPartition, cleanedOffset } of logs)
+      if (cleanedOffset !== null) entries.push({ topicPartition, offset: cleanedOffset });
+    this.writeCheckpoint(directoryFile.cleanedOffsets, entries);
+  }
+
   writeCleanShutdownMark(brokerEpoch: number): void {
     this.disk.writeFileAtomic(this.file(directoryFile.cleanShutdown), encodeCleanShutdown(brokerEpoch));
   }

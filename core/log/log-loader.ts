@@ -31,6 +31,8 @@ export interface LoadOptions {
   readonly recoveryPoint: Offset;
   readonly logStartOffset: Offset;
   readonly highWatermark: Offset;
+  /** Of cleaner-offset-checkpoint; left out where it does not name the partition. */
+  readonly cleanedOffset?: Offset | undefined;
 }
 
 /** What an unclean stop cost: for the start-up log. */
@@ -100,6 +102,9 @@ class LogLoader {
     if (!options.hadCleanShutdown || this.recoveredSegments > 0) this.leaveSnapshot();
     state.highWatermark = Math.max(Math.min(options.highWatermark, end), state.logStartOffset) as Offset;
     state.producers.onHighWatermark(state.highWatermark);
+    state.cleanedOffset = options.cleanedOffset ?? null;
+    if (this.cutBytes > 0 && state.cleanedOffset !== null)
+      state.cleanedOffset = Math.min(state.cleanedOffset, state.active.baseOffset) as Offset;
     return { recoveredSegments: this.recoveredSegments, cutBytes: this.cutBytes };
   }
 

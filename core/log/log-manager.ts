@@ -18,6 +18,7 @@ import {
   type TopicPartitionKey,
   topicPartitionKey,
 } from "../model/index.ts";
+import { type CleanerSettings, cleanerSettingsDefault, LogCleaner } from "./cleaner/log-cleaner.ts";
 import { DelayedRemoval } from "./delayed-removal.ts";
 import { type LogEnvironment, producerIdExpirationMsDefault } from "./environment.ts";
 import { directoryFile, parsePartitionFolder, suffixedFolderName } from "./file-names.ts";
@@ -25,7 +26,7 @@ import { FirstSegmentFiles, firstFileDelayMs, firstFilesMsMax, firstFilesPauseMs
 import { IndexCache, indexCacheBytesMaxDefault } from "./index-cache.ts";
 import type { LogConfig } from "./log-config.ts";
 import { LogDirectory, LogDirectoryProblem } from "./log-directory.ts";
-import { createLog, loadLog } from "./log-loader.ts";
+import { createLog, type LoadOptions, loadLog } from "./log-loader.ts";
 import type { PartitionLog } from "./partition-log.ts";
 
 export interface LogManagerOptions {
@@ -43,6 +44,8 @@ export interface LogManagerOptions {
   readonly producerIdExpirationMs?: number;
   readonly indexCacheBytesMax?: number;
   readonly intervals?: Partial<LogIntervals>;
+  /** Of compaction, asked for at each use. Default: Kafka's defaults. */
+  readonly cleaner?: () => CleanerSettings;
   /** Asked for each partition found at start-up: one that this broker should not have is renamed `-stray` and kept. */
   readonly isStray?: (topicPartition: TopicPartition, topicId: Uuid | null) => boolean;
   readonly onProgress?: (progress: LoadProgress) => void;
@@ -64,6 +67,8 @@ export interface LogIntervals {
   readonly producerExpirationMs: number;
   /** Delayed removal of deleted files. */
   readonly removalMs: number;
+  /** log.cleaner.backoff.ms */
+  readonly cleanerMs: number;
 }
 
 export const logIntervalsDefault: LogIntervals = {
@@ -73,6 +78,7 @@ export const logIntervalsDefault: LogIntervals = {
   highWatermarkMs: 5_000,
   producerExpirationMs: 600_000,
   removalMs: 1_000,
+  cleanerMs: 15_000,
 };
 
 export interface LoadProgress {
@@ -95,6 +101,8 @@ export const logsPerStepMax = 64;
 export const removalsPerStepMax = 64;
 
 export class LogManager {
+  /** Compaction of these logs; its ticks come with `startTimers`. */
+  readonly cleaner: LogCleaner;
   private readonly options: LogManagerOptions;
   private readonly environment: LogEnvironment;
   private readonly removal: DelayedRemoval;
@@ -134,12 +142,27 @@ export class LogManager {
       logger,
       indexCache: new IndexCache(options.indexCacheBytesMax ?? indexCacheBytesMaxDefault),
       producerIdExpirationMs: options.producerIdExpirationMs ?? producerIdExpirationMsDefault,
-      removeLater: (paths, delayMs) => {
-        for (const path of paths) this.removal.add(path, clock.wallMs() + delayMs, false);
+      removeLater: (paths, delayMs, onRemoved) => {
+        const last = paths.length - 1;
+        for (const [index, path] of paths.entries())
+          this.removal.add(path, clock.wallMs() + delayMs, false, index === last ? onRemoved : undefined);
       },
       flushSoon: (log, upTo) => this.later(0, () => this.track(log.flushLater(upTo))),
       onStorageFailure: (directory, error) => this.onStorageFailure(directory, error),
     };
+    this.cleaner = new LogCleaner({
+      clock,
+      timers: options.timers,
+      logger,
+      settings: options.cleaner ?? (() => cleanerSettingsDefault),
+      logs: () => this.byKey.values(),
+      saveOffsets: (path) => this.saveCleanedOffsets(path),
+    });
+  }
+
+  /** Compacts what is worth it, now; resolves when nothing is left to do. */
+  cleanerTick(): Promise<void> {
+    return this.cleaner.tick();
   }
 
   get directories(): readonly LogDirectoryStatus[] {
@@ -204,6 +227,7 @@ export class LogManager {
     this.every(intervals.checkpointMs, () => this.checkpointTick());
     this.every(intervals.highWatermarkMs, () => this.highWatermarkTick());
     this.every(intervals.producerExpirationMs, () => this.eachLog((log) => log.expireProducers(this.nowMs)));
+    this.every(intervals.cleanerMs, () => void this.cleaner.tick());
     this.every(intervals.removalMs, () => this.removal.run(this.nowMs, removalsPerStepMax));
   }
 
@@ -262,6 +286,7 @@ export class LogManager {
     this.isClosed = true;
     for (const handle of this.timerHandles) handle.cancel();
     this.timerHandles.clear();
+    await this.cleaner.stop();
     await Promise.allSettled(this.flushes);
     this.makeFirstFiles(() => false);
     for (const [directory, logs] of this.logsByDirectory()) {
@@ -270,6 +295,7 @@ export class LogManager {
         for (let next = 0; next < logs.length; next += logsPerStepMax)
           await closeLogs(logs.slice(next, next + logsPerStepMax));
         directory.writeCheckpoints(logs);
+        directory.writeCleanedOffsets(logs);
         directory.writeCleanShutdownMark(options.brokerEpoch);
       } catch (error) {
         if (!(error instanceof DiskError)) throw error;
@@ -293,6 +319,7 @@ export class LogManager {
     const recoveryPoints = directory.readCheckpoint(directoryFile.recoveryPoints);
     const logStartOffsets = directory.readCheckpoint(directoryFile.logStartOffsets);
     const highWatermarks = directory.readCheckpoint(directoryFile.highWatermarks);
+    const cleanedOffsets = directory.readCheckpoint(directoryFile.cleanedOffsets);
     const names = disk
       .listDirectory(directory.path)
       .filter((entry) => entry.isDirectory)
@@ -310,6 +337,7 @@ export class LogManager {
           recoveryPoint: recoveryPoints.get(key) ?? (0 as Offset),
           logStartOffset: logStartOffsets.get(key) ?? (0 as Offset),
           highWatermark: highWatermarks.get(key) ?? (0 as Offset),
+          cleanedOffset: cleanedOffsets.get(key),
         });
       }
       loaded++;
@@ -324,7 +352,7 @@ export class LogManager {
     directory: LogDirectory,
     topicPartition: TopicPartition,
     key: TopicPartitionKey,
-    checkpoints: { recoveryPoint: Offset; logStartOffset: Offset; highWatermark: Offset },
+    checkpoints: Omit<LoadOptions, "hadCleanShutdown">,
   ): void {
     const { configOf, logger, isStray } = this.options;
     const other = this.byKey.get(key);
@@ -408,6 +436,11 @@ export class LogManager {
       this.byKey.delete(key);
     }
     this.options.onDirectoryFailure?.(path, error);
+  }
+
+  private saveCleanedOffsets(path: string): void {
+    for (const [directory, logs] of this.logsByDirectory())
+      if (directory.path === path) directory.writeCleanedOffsets(logs);
   }
 
   private logsByDirectory(): Map<LogDirectory, PartitionLog[]> {

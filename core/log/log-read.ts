@@ -5,6 +5,7 @@ import type { LogState } from "./log-state.ts";
 import type { AbortedTransaction, ReadOptions, ReadOutcome } from "./outcomes.ts";
 import type { RecentBatches } from "./recent-batches.ts";
 import type { Segment } from "./segment.ts";
+import type { AbortedEntry } from "./segment-indexes.ts";
 
 /** Of what this process wrote to a segment, so much is taken to be in the page cache still. */
 export const recentBytesMax = 16 * 1024 * 1024;
@@ -80,16 +81,21 @@ function endPosition(segment: Segment, recent: RecentBatches | null, upTo: numbe
 
 /** The aborted transactions that touch `from` to `upTo`: a reader of committed records skips what their producers wrote from there on. */
 export function abortedTransactions(state: LogState, from: number, upTo: number): AbortedTransaction[] {
-  const found: AbortedTransaction[] = [];
+  return abortedEntries(state, from, upTo).map(
+    ({ producerId, firstOffset }) => ({ producerId, firstOffset }) as AbortedTransaction,
+  );
+}
+
+/** The same, as they stand in the transaction indexes. */
+export function abortedEntries(state: LogState, from: number, upTo: number): AbortedEntry[] {
+  const found: AbortedEntry[] = [];
   for (let index = Math.max(state.segmentIndexFor(from), 0); index < state.segments.length; index++) {
     const { indexes } = state.segments[index]!;
     if (!indexes.mayHaveAborted) continue;
     const count = indexes.counts.aborted;
     for (let entryIndex = 0; entryIndex < count; entryIndex++) {
       const entry = indexes.abortedEntry(entryIndex);
-      if (entry.lastOffset >= from && entry.firstOffset < upTo) {
-        found.push({ producerId: entry.producerId, firstOffset: entry.firstOffset } as AbortedTransaction);
-      }
+      if (entry.lastOffset >= from && entry.firstOffset < upTo) found.push(entry);
       // Nothing that ends later began before this entry's stable offset.
       if (entry.lastStableOffset >= upTo) return found;
     }

@@ -6,7 +6,7 @@ import { encodeLeaderEpochs } from "./checkpoint-files.ts";
 import type { LogEnvironment } from "./environment.ts";
 import { fileSuffix, offsetFileName, partitionFile } from "./file-names.ts";
 import { LeaderEpochCache } from "./leader-epoch-cache.ts";
-import type { LogConfig } from "./log-config.ts";
+import { type LogConfig, segmentMsMax } from "./log-config.ts";
 import { decodeSnapshot, encodeSnapshot, producerSnapshotBytesMax } from "./producer-snapshot.ts";
 import { isExpired, ProducerState } from "./producer-state.ts";
 import { Segment } from "./segment.ts";
@@ -40,6 +40,10 @@ export class LogState {
   writtenEndOffset = 0 as Offset;
   highWatermark = 0 as Offset;
   recoveryPoint = 0 as Offset;
+  /** Below it every key was compacted once; null where the log never was, or must be again from its start. */
+  cleanedOffset: Offset | null = null;
+  /** How often the log was cut, moved or closed: who works on its files over several turns must begin anew. */
+  reshapeCount = 0;
   /** Drawn for each segment, so that segments of many partitions do not all roll at once. */
   rollJitterMs = 0;
   /** Files have come or gone since the folder was last synced. */
@@ -61,8 +65,7 @@ export class LogState {
   }
 
   drawJitter(): void {
-    const { segmentJitterMs, segmentMs } = this.config;
-    const bound = Math.min(segmentJitterMs, segmentMs);
+    const bound = Math.min(this.config.segmentJitterMs, segmentMsMax(this.config));
     this.rollJitterMs = bound <= 0 ? 0 : this.environment.random.uint32() % bound;
   }
 
@@ -105,12 +108,20 @@ export class LogState {
       if (snapshot >= 0) paths.push(this.renameSnapshotDeleted(this.snapshots.splice(snapshot, 1)[0]!));
     }
     this.isFolderDirty = true;
-    this.environment.removeLater(paths, this.config.fileDeleteDelayMs);
+    this.removeLater(paths, segments);
+  }
+
+  /** After file.delete.delay.ms, with the descriptors: a file that is open keeps its room on the device. */
+  removeLater(paths: readonly string[], segments: readonly Segment[]): void {
+    this.environment.removeLater(paths, this.config.fileDeleteDelayMs, () => {
+      for (const segment of segments) segment.release();
+    });
   }
 
   /** Takes the segments out and removes their files at once: their offsets will be written again. */
   dropSegments(segments: readonly Segment[]): void {
     this.segments = this.segments.filter((segment) => !segments.includes(segment));
+    this.reshapeCount++;
     for (const segment of segments) {
       const paths = segment.filePaths();
       segment.release();
@@ -259,7 +270,7 @@ export class LogState {
     return `${this.folder}/${offsetFileName(offset, fileSuffix.producerSnapshot)}`;
   }
 
-  private renameSnapshotDeleted(offset: number): string {
+  renameSnapshotDeleted(offset: number): string {
     const path = this.snapshotPath(offset);
     const target = path + fileSuffix.deleted;
     this.environment.disk.rename(path, target);

@@ -11,7 +11,7 @@ export type AppendOrigin = "client" | "coordinator" | "quorum" | "replication";
 
 export interface AppendOptions {
   readonly origin: AppendOrigin;
-  /** Stamped onto a leader's appends. Not looked at for "replication". */
+  /** Stamped onto a leader's appends. For "replication": batches of a later epoch are left out; -1 takes all. */
   readonly leaderEpoch: number;
   /** The wall clock: LogAppendTime, timestamp bounds, rolling. */
   readonly nowMs: number;

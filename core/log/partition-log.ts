@@ -111,6 +111,15 @@ export class PartitionLog {
     return this.pending.isInFlight;
   }
 
+  /** For the cleaner, which works on the log's files themselves. */
+  get forCleaner(): LogState {
+    return this.state;
+  }
+  /** Below it every key was compacted once; null where none is known. */
+  get cleanedOffset(): Offset | null {
+    return this.state.cleanedOffset;
+  }
+
   /** Nothing from here on is readable to consumers of committed records. */
   get lastStableOffset(): Offset {
     const { highWatermark, logStartOffset, producers } = this.state;
@@ -313,6 +322,8 @@ export class PartitionLog {
     const target = Math.min(upTo, state.writtenEndOffset) as Offset;
     if (target <= state.recoveryPoint || this.isClosed) return;
     for (const segment of this.unflushedSegments(target)) {
+      // Cut, deleted or compacted while an earlier one was waited for: what took its place is for the next flush.
+      if (!state.segments.includes(segment)) return;
       await segment.log.syncLater();
       if (this.isClosed || !state.segments.includes(segment)) return;
       this.syncIndexes(segment);
@@ -379,6 +390,7 @@ export class PartitionLog {
   /** Lets go of files and memory without writing anything, as for a folder that is about to be removed or a directory that has failed. */
   release(): void {
     this.isClosed = true;
+    this.state.reshapeCount++;
     for (const segment of this.state.segments) {
       segment.release();
       segment.indexes.forget();
@@ -394,6 +406,7 @@ export class PartitionLog {
   /** The folder's new name is known to the log; its files are opened anew there. Throws DiskError. */
   renameFolder(folder: string): void {
     const { state } = this;
+    state.reshapeCount++;
     for (const segment of state.segments) segment.release();
     state.environment.disk.rename(state.folder, folder);
     state.folder = folder;
@@ -432,6 +445,10 @@ export class PartitionLog {
     state.logEndOffset = state.writtenEndOffset = offset;
     state.recoveryPoint = Math.min(state.recoveryPoint, offset) as Offset;
     state.highWatermark = Math.min(state.highWatermark, offset) as Offset;
+    state.reshapeCount++;
+    // The last segment is written to again, wherever its end lay.
+    if (state.cleanedOffset !== null)
+      state.cleanedOffset = Math.min(state.cleanedOffset, state.active.baseOffset) as Offset;
   }
 
   private unflushedSegments(upTo: number): LogState["segments"] {

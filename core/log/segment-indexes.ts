@@ -71,6 +71,8 @@ export class SegmentIndexes implements CachedIndex {
   private readonly baseOffset: Offset;
   /** The segment's path without a suffix. */
   private prefix: string;
+  /** As the segment's. */
+  private suffix: string;
   /** False: the segment is written to, and its indexes stay in memory. */
   private isClosed = false;
   private offsets: EntryTable | null = null;
@@ -86,8 +88,9 @@ export class SegmentIndexes implements CachedIndex {
     environment: LogEnvironment,
     prefix: string,
     baseOffset: Offset,
-    files: { readonly isMade: boolean; readonly hasAborted: boolean },
+    files: { readonly isMade: boolean; readonly hasAborted: boolean; readonly suffix?: string },
   ) {
+    this.suffix = files.suffix ?? "";
     this.environment = environment;
     this.prefix = prefix;
     this.baseOffset = baseOffset;
@@ -253,9 +256,10 @@ export class SegmentIndexes implements CachedIndex {
 
   /** Files that hold entries, for syncing. */
   filePaths(): string[] {
-    const paths = [this.prefix + fileSuffix.offsetIndex, this.prefix + fileSuffix.timeIndex];
-    if (this.hasAbortedFile) paths.push(this.prefix + fileSuffix.transactionIndex);
-    return this.isFileMade ? paths : [];
+    if (!this.isFileMade) return [];
+    const suffixes: string[] = [fileSuffix.offsetIndex, fileSuffix.timeIndex];
+    if (this.hasAbortedFile) suffixes.push(fileSuffix.transactionIndex);
+    return suffixes.map((suffix) => this.prefix + suffix + this.suffix);
   }
 
   /** Found closed at start-up: nothing is in memory yet. */
@@ -292,6 +296,11 @@ export class SegmentIndexes implements CachedIndex {
     this.prefix = prefix;
   }
 
+  /** The files have been renamed. */
+  changeSuffix(suffix: string): void {
+    this.suffix = suffix;
+  }
+
   private cut(table: EntryTable, count: number): void {
     if (count < table.written) this.isFileLonger = true;
     table.cut(count);
@@ -325,7 +334,7 @@ export class SegmentIndexes implements CachedIndex {
 
   private load(suffix: string, isThere: boolean, entryBytes: number): Buffer {
     if (!isThere) return noBytes;
-    const bytes = this.environment.disk.readFile(this.prefix + suffix);
+    const bytes = this.environment.disk.readFile(this.prefix + suffix + this.suffix);
     return bytes.subarray(0, bytes.length - (bytes.length % entryBytes));
   }
 
@@ -337,7 +346,7 @@ export class SegmentIndexes implements CachedIndex {
 
   private writeTable(table: EntryTable, suffix: string, isNeeded: boolean): void {
     const { disk } = this.environment;
-    const path = this.prefix + suffix;
+    const path = this.prefix + suffix + this.suffix;
     if (!isNeeded) {
       if (disk.status(path) !== null) disk.removeFile(path);
       return;

@@ -5,7 +5,7 @@ import type { Offset } from "../model/index.ts";
 import { batchMaxTimestamp } from "../model/index.ts";
 import type { LogEnvironment } from "./environment.ts";
 import { fileSuffix, offsetFileName } from "./file-names.ts";
-import type { LogConfig } from "./log-config.ts";
+import { type LogConfig, segmentMsMax } from "./log-config.ts";
 import { offsetEntryBytes, SegmentIndexes, timeEntryBytes } from "./segment-indexes.ts";
 import { HeaderWalk } from "./segment-reader.ts";
 
@@ -55,6 +55,8 @@ export class Segment {
   recentFrom: number;
   private readonly environment: LogEnvironment;
   private prefix: string;
+  /** What follows the files' own names: nothing, `.cleaned` and `.swap` while a replacement is made, `.deleted` once it is out of the log. */
+  private suffix: string;
   private file: DiskFile | null = null;
   private isFileMade: boolean;
   private bytesSinceIndexEntry = 0;
@@ -65,8 +67,15 @@ export class Segment {
   private maxTimestampOffsetRead: number;
   private firstTimestampRead: number;
 
-  constructor(environment: LogEnvironment, folder: string, baseOffset: Offset, files: SegmentFiles | null) {
+  constructor(
+    environment: LogEnvironment,
+    folder: string,
+    baseOffset: Offset,
+    files: SegmentFiles | null,
+    suffix: "" | typeof fileSuffix.cleaned = "",
+  ) {
     this.environment = environment;
+    this.suffix = suffix;
     this.baseOffset = baseOffset;
     this.prefix = `${folder}/${offsetFileName(baseOffset, "")}`;
     this.sizeBytes = this.writtenBytes = this.recentFrom = files?.sizeBytes ?? 0;
@@ -81,12 +90,15 @@ export class Segment {
     this.indexes = new SegmentIndexes(environment, this.prefix, baseOffset, {
       isMade: files?.hasIndexes ?? false,
       hasAborted: files?.hasAborted ?? false,
+      suffix,
     });
   }
 
   /** The file of batches; made when it is not there. */
   get log(): DiskFile {
-    this.file ??= this.environment.disk.open(this.prefix + fileSuffix.log, "append");
+    // What is out of the log must not come back as an empty file.
+    const mode = this.suffix === fileSuffix.deleted ? "read" : "append";
+    this.file ??= this.environment.disk.open(this.prefix + fileSuffix.log + this.suffix, mode);
     this.isFileMade = true;
     return this.file;
   }
@@ -175,7 +187,7 @@ export class Segment {
     if (lastOffset - this.baseOffset > relativeOffsetMax) return true;
     if (this.sizeBytes === 0) return false;
     const waitedMs = this.firstTimestamp >= 0 ? maxTimestamp - this.firstTimestamp : nowMs - this.createdMs;
-    if (waitedMs > config.segmentMs - jitterMs) return true;
+    if (waitedMs > segmentMsMax(config) - jitterMs) return true;
     return (
       this.indexes.offsetCount >= Math.floor(config.segmentIndexBytes / offsetEntryBytes) ||
       this.indexes.timeCount >= Math.floor(config.segmentIndexBytes / timeEntryBytes) - 1
@@ -244,22 +256,30 @@ export class Segment {
   filePaths(): string[] {
     const { disk } = this.environment;
     return [fileSuffix.log, fileSuffix.offsetIndex, fileSuffix.timeIndex, fileSuffix.transactionIndex]
-      .map((suffix) => this.prefix + suffix)
+      .map((suffix) => this.prefix + suffix + this.suffix)
       .filter((path) => disk.status(path) !== null);
   }
 
   /** Renames all files to `.deleted`; a reader that holds the log file goes on reading. Returns the new paths. */
   renameDeleted(): string[] {
+    const renamed = this.changeSuffix(fileSuffix.deleted);
+    this.indexes.forget();
+    return renamed;
+  }
+
+  /** Renames all files, the batches first: where a crash comes between, the start finds by the others that it was not over. */
+  changeSuffix(suffix: string): string[] {
     const { disk } = this.environment;
-    const logPath = this.prefix + fileSuffix.log;
+    const logPath = this.prefix + fileSuffix.log + this.suffix;
     const renamed: string[] = [];
     for (const path of this.filePaths()) {
-      const target = path + fileSuffix.deleted;
+      const target = path.slice(0, path.length - this.suffix.length) + suffix;
       if (path === logPath && this.file !== null) this.file.renameTo(target);
       else disk.rename(path, target);
       renamed.push(target);
     }
-    this.indexes.forget();
+    this.suffix = suffix;
+    this.indexes.changeSuffix(suffix);
     return renamed;
   }
 

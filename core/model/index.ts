@@ -21,5 +21,6 @@ export * from "./record-batch-validation.ts";
 export * from "./record-cursor.ts";
 export * from "./record-problem.ts";
 export * from "./record-validation.ts";
+export { varlongBytes, writeVarint, writeVarlong } from "./record-writer.ts";
 export * from "./topic-name.ts";
 export * from "./topic-partition.ts";
