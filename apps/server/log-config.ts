@@ -1,6 +1,6 @@
-// A topic's resolved settings as the log takes them.
-import { type LogConfig, unlimited } from "@blumfeld/core/log";
-import type { TopicSettings } from "@blumfeld/core/model/settings";
+// A topic's resolved settings, and those of compaction, as the log takes them.
+import { type CleanerSettings, type LogConfig, unlimited } from "@blumfeld/core/log";
+import type { BrokerSettings, TopicSettings } from "@blumfeld/core/model/settings";
 
 /** Kafka's Long.MAX_VALUE, which settings hold at the largest exact number, is no bound at all. */
 function bound(value: number): number {
@@ -45,5 +45,16 @@ export function logConfigFrom(topic: TopicSettings): LogConfig {
     remoteStorageEnable: topic.get("remote.storage.enable"),
     remoteLogCopyDisable: topic.get("remote.log.copy.disable"),
     remoteLogDeleteOnDisable: topic.get("remote.log.delete.on.disable"),
+  };
+}
+
+/** As they stand at the moment: all of them but log.cleaner.enable may change while the node runs. */
+export function cleanerSettingsFrom(settings: BrokerSettings): CleanerSettings {
+  return {
+    isEnabled: settings.get("log.cleaner.enable"),
+    dedupeBufferBytes: settings.get("log.cleaner.dedupe.buffer.size"),
+    ioBufferBytes: settings.get("log.cleaner.io.buffer.size"),
+    loadFactor: settings.get("log.cleaner.io.buffer.load.factor"),
+    ioBytesPerSecondMax: settings.get("log.cleaner.io.max.bytes.per.second"),
   };
 }

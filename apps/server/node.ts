@@ -20,7 +20,8 @@ import { FileDisk, MemoryDisk } from "@blumfeld/host/disk";
 import { systemClock, systemRandom, systemTimers } from "@blumfeld/host/process";
 import { type TcpLimits, TcpNetwork } from "@blumfeld/host/transport";
 import { brokerConfigFrom } from "./broker-config.ts";
-import { logConfigFrom } from "./log-config.ts";
+import { cleanerSettingsFrom, logConfigFrom } from "./log-config.ts";
+import { showLogMetrics } from "./log-metrics.ts";
 import { openMetadataLog } from "./metadata-log.ts";
 import type { MetricRegistry } from "./meter.ts";
 import { addressRefused, diskRefused, StartRefused } from "./start-refused.ts";
@@ -113,6 +114,7 @@ async function composeNode(parts: NodeParts, closers: Closers): Promise<Omit<Run
   closers.push(() => controllerServer.close());
   const logManager = await openLogs(parts, ports, metadata);
   closers.push(() => logManager.close({ brokerEpoch: metadata.brokerEpoch }));
+  showLogMetrics(logManager, registry);
   const broker = new Broker({
     ...ports,
     config: brokerConfigFrom(settings, directoryIds),
@@ -165,7 +167,9 @@ async function openLogs(parts: NodeParts, ports: Ports, metadata: MetadataNode):
     configOf,
     onProgress: parts.onProgress,
     producerIdExpirationMs: settings.get("producer.id.expiration.ms"),
+    cleaner: () => cleanerSettingsFrom(settings),
     intervals: {
+      cleanerMs: settings.get("log.cleaner.backoff.ms"),
       retentionMs: settings.get("log.retention.check.interval.ms"),
       checkpointMs: settings.get("log.flush.offset.checkpoint.interval.ms"),
       highWatermarkMs: settings.get("replica.high.watermark.checkpoint.interval.ms"),

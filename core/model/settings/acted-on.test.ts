@@ -35,12 +35,8 @@ function shippedSource(): string {
 /** Read, and given on to somebody who does nothing with them yet; or read only to be refused. */
 const passedOn = new Set([
   "authorizer.class.name",
-  "delete.retention.ms",
   "local.retention.bytes",
   "local.retention.ms",
-  "max.compaction.lag.ms",
-  "min.cleanable.dirty.ratio",
-  "min.compaction.lag.ms",
   "preallocate",
   "remote.log.copy.disable",
   "remote.log.delete.on.disable",
