@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -43,6 +43,22 @@ describe("a file disk", () => {
     expect(disk.descriptorCount).toBe(0);
   });
 
+  test("large files go by name at once, and give their blocks back soon after", async () => {
+    const disk = new FileDisk();
+    const names = Array.from({ length: 200 }, (_unused, index) => `${root}/topic/${index}.log`);
+    disk.makeDirectory(`${root}/topic/inner`);
+    for (const name of names) writeFileSync(name, Buffer.alloc(1024 * 1024));
+    writeFileSync(`${root}/kept`, "a link that was not followed");
+    symlinkSync(`${root}/kept`, `${root}/topic/inner/link`);
+    disk.removeFile(names[0]!);
+    expect(disk.status(names[0]!)).toBeNull();
+    disk.removeDirectory(`${root}/topic`);
+    expect(disk.status(`${root}/topic`)).toBeNull();
+    expect(existsSync(`${root}/kept`)).toBe(true);
+    if (process.platform !== "linux") return;
+    await expect.poll(() => deletedFilesHeldOpen(root)).toBe(0);
+  });
+
   test("the lock of a process that has died is free", () => {
     const dead = spawnSync(process.execPath, ["-e", ""]).pid;
     writeFileSync(`${root}/.lock`, `${dead} 12345\n`);
@@ -65,3 +81,14 @@ describe("a file disk", () => {
     expect(new FileDisk().lock(`${root}/.lock`)).not.toBeNull();
   });
 });
+
+function deletedFilesHeldOpen(root: string): number {
+  const targets = readdirSync("/proc/self/fd").map((descriptor) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${descriptor}`);
+    } catch {
+      return ""; // the descriptor by which the listing itself was read
+    }
+  });
+  return targets.filter((target) => target.startsWith(root) && target.endsWith("(deleted)")).length;
+}

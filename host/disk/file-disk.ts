@@ -8,10 +8,8 @@ import {
   readFileSync,
   readSync,
   renameSync,
-  rmSync,
   statfsSync,
   statSync,
-  unlinkSync,
   writeSync,
 } from "node:fs";
 import { dirname } from "node:path";
@@ -27,6 +25,7 @@ import { Descriptors } from "./descriptors.ts";
 import { diskFailure } from "./disk-failure.ts";
 import { takeLock } from "./file-lock.ts";
 import { type OpenMode, SystemFile } from "./system-file.ts";
+import { Unlinker } from "./unlink.ts";
 
 /** Half of the soft limit that many systems give a process: sockets need the rest. */
 export const descriptorCountMaxDefault = 512;
@@ -38,6 +37,7 @@ export interface FileDiskOptions {
 
 export class FileDisk implements Disk {
   private readonly descriptors: Descriptors;
+  private readonly unlinker = new Unlinker();
 
   constructor(options: FileDiskOptions = {}) {
     this.descriptors = new Descriptors(options.descriptorCountMax ?? descriptorCountMaxDefault);
@@ -80,11 +80,11 @@ export class FileDisk implements Disk {
   }
 
   removeFile(path: string): void {
-    attempt(path, "remove", () => unlinkSync(path));
+    attempt(path, "remove", () => this.unlinker.file(path));
   }
 
   removeDirectory(path: string): void {
-    attempt(path, "remove directory", () => rmSync(path, { recursive: true, force: true }));
+    attempt(path, "remove directory", () => this.unlinker.directory(path));
   }
 
   rename(from: string, to: string): void {
