@@ -1,9 +1,9 @@
 // npm run bench [-- MEASURE…] [--against kafka] [--rounds N] [--gigabytes N] [--quick] [--json]
 // Speed is shown here and never asserted in a test: machines are shared, and only ratios of one run mean something.
 import { parseArgs } from "node:util";
-import { mustRun } from "../compat/runner/process.ts";
 import { brokerMeasures, measuredOnce } from "./broker-measures.ts";
 import { judge, type Measure, type Row } from "./measure.ts";
+import { settlePageCache } from "./page-cache.ts";
 import { measureStart, startFigures } from "./start-measures.ts";
 import { type Subject, type SubjectName, startSubject } from "./subject.ts";
 
@@ -52,12 +52,16 @@ function table(rows: readonly Row[]): string {
 }
 
 /** Runs one measure on each subject, `rounds` times in turn. */
-async function runMeasure(measure: Measure, subjects: readonly Subject[], rounds: number): Promise<Row[]> {
+async function runMeasure(
+  measure: Measure,
+  subjects: readonly Subject[],
+  rounds: number,
+  pageCacheBytes: number,
+): Promise<Row[]> {
   const samples = measure.figures.map(() => new Map<SubjectName, number[]>(subjects.map((each) => [each.name, []])));
   for (let round = 0; round < rounds; round++) {
     for (const subject of subjects) {
-      // What one side left in the page cache must not be written back while the other is measured.
-      await mustRun("sync", []);
+      await settlePageCache(pageCacheBytes);
       process.stderr.write(`${measure.title}: ${subject.name}, round ${round + 1} of ${rounds}\n`);
       const values = await measure.run(subject);
       for (const [index, value] of values.entries()) samples[index]!.get(subject.name)!.push(value);
@@ -108,7 +112,10 @@ async function main(): Promise<void> {
     try {
       if (values.against === "kafka") subjects.push(await startSubject("kafka"));
       for (const measure of broker)
-        rows.push(...(await runMeasure(measure, subjects, measuredOnce.has(measure.name) ? 1 : rounds)));
+        rows.push(
+          // A measure writes a quarter of its bytes more, to warm up.
+          ...(await runMeasure(measure, subjects, measuredOnce.has(measure.name) ? 1 : rounds, 1.5 * sizes.bytes)),
+        );
     } finally {
       for (const subject of subjects) await subject.broker.stop();
     }
