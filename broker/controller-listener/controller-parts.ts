@@ -1,5 +1,5 @@
 // What the handlers of a controller listener are given: the metadata side of a node, without logs and partitions.
-import type { MetadataQuorum, ReplicatedLog, VoterEndpoint } from "@blumfeld/core/quorum";
+import type { QuorumReplica, VoterEndpoint } from "@blumfeld/core/quorum";
 import type { BrokerParts } from "../parts.ts";
 
 export interface ControllerParts
@@ -7,7 +7,7 @@ export interface ControllerParts
     BrokerParts,
     "config" | "clusterId" | "metadata" | "cluster" | "controllerChannel" | "authorizer" | "timers"
   > {
-  readonly quorum: MetadataQuorum & ReplicatedLog;
+  readonly quorum: QuorumReplica;
 }
 
 /** The leader's address on the listener that was asked on; null where it has none there. */

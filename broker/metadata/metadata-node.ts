@@ -42,7 +42,8 @@ import {
   type LeaderAndEpoch,
   type QuorumDescription,
   type QuorumLog,
-  QuorumOfOne,
+  QuorumReplica,
+  quorumSettingsOf,
   type Storage,
   type StorageRefusal,
   snapshotLimitsDefault,
@@ -93,12 +94,12 @@ export class MetadataNode implements MetadataSource, ClusterAccess {
   private readonly options: MetadataNodeOptions;
   private readonly publisher: MetadataPublisher;
   /** What other nodes replicate. */
-  readonly quorum: QuorumOfOne;
+  readonly quorum: QuorumReplica;
   private readonly watch: BrokerWatch;
   private readonly producerIds: ProducerIdBlocks;
   private registeredEpoch = -1;
 
-  private constructor(options: MetadataNodeOptions, publisher: MetadataPublisher, quorum: QuorumOfOne) {
+  private constructor(options: MetadataNodeOptions, publisher: MetadataPublisher, quorum: QuorumReplica) {
     const { clock, logger, random, settings, storage, timers } = options;
     this.options = options;
     this.settings = settings;
@@ -136,9 +137,11 @@ export class MetadataNode implements MetadataSource, ClusterAccess {
     publisher.onImage((delta, image) => applyDynamicSettings(settings, storage.nodeId, delta, image));
     const bootstrap = readBootstrap(options.disk, storage.metadataDirectory.path);
     if (bootstrap !== null && "kind" in bootstrap) return bootstrap;
-    const started = QuorumOfOne.start({
+    const started = QuorumReplica.start({
       ...options,
       nodeId: storage.nodeId,
+      clusterId: storage.clusterId,
+      settings: quorumSettingsOf(settings),
       directoryId: storage.metadataDirectory.directoryId,
       staticVoters: staticVoters(settings),
       endpoints: options.controllerEndpoints.map(({ host, name, port }) => ({ name, host, port })),

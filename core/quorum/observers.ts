@@ -33,6 +33,11 @@ export class QuorumObservers {
     if (this.byKey.size > observerCountMax) this.byKey.delete(this.byKey.keys().next().value!);
   }
 
+  /** Null where it has not fetched lately. */
+  find(key: ReplicaKey): { readonly fetchOffset: number; readonly lastCaughtUpMs: number } | null {
+    return this.byKey.get(`${key.id} ${key.directoryId}`) ?? null;
+  }
+
   described(nowMs: number): ReplicaProgress[] {
     for (const [name, { lastFetchMs }] of this.byKey) {
       if (nowMs - lastFetchMs < observerSessionMs) break;

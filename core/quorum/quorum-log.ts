@@ -20,5 +20,6 @@ export type QuorumLog = Pick<
   | "setHighWatermark"
   | "sizeBytes"
   | "truncateFullyAndStartAt"
+  | "truncateTo"
   | "writePending"
 >;

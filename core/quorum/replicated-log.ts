@@ -70,14 +70,17 @@ export function checkPosition(
   return { kind: "valid" };
 }
 
-function endOfEpoch(
+export function endOfEpoch(
   log: Pick<QuorumLog, "endOffsetForEpoch" | "logEndOffset" | "latestLeaderEpoch">,
   earliest: SnapshotId | null,
   epoch: number,
 ): SnapshotId {
   const { endOffset, epoch: found } = log.endOffsetForEpoch(epoch);
-  // An epoch that is not here yet: the reader has more than this log ever had.
-  if (endOffset < 0) return { epoch: log.latestLeaderEpoch, endOffset: log.logEndOffset };
+  // An epoch that is not here yet: the reader has more than this log ever had. An empty log ends in its snapshot's epoch.
+  if (endOffset < 0) {
+    const last = log.latestLeaderEpoch >= 0 ? log.latestLeaderEpoch : (earliest?.epoch ?? 0);
+    return { epoch: last, endOffset: log.logEndOffset };
+  }
   // Older than all that the log holds: what is known of it is where the oldest snapshot ends.
   if (earliest !== null && endOffset === earliest.endOffset && found === epoch) return earliest;
   return { epoch: found, endOffset };

@@ -45,9 +45,14 @@ interface KeptSnapshot {
   readonly lastContainedMs: number;
 }
 
+/** The voters in force for what lies before an offset; null with kraft.version 0, of which a snapshot says nothing. */
+export type SnapshotQuorum = (
+  endOffset: number,
+) => { readonly kraftVersion: number; readonly voters: readonly Voter[] } | null;
+
 export class SnapshotKeeper {
   private readonly ports: KeeperPorts;
-  private readonly quorum: { readonly kraftVersion: number; readonly voters: readonly Voter[] } | null;
+  private readonly quorumBefore: SnapshotQuorum;
   private kept: KeptSnapshot[];
   private bytesSinceSnapshot: number;
   private lastSnapshotMs: number;
@@ -57,10 +62,10 @@ export class SnapshotKeeper {
   constructor(
     ports: KeeperPorts,
     loaded: { readonly snapshots: readonly SnapshotId[]; readonly bytesAfterSnapshot: number },
-    quorum: { readonly kraftVersion: number; readonly voters: readonly Voter[] } | null,
+    quorumBefore: SnapshotQuorum,
   ) {
     this.ports = ports;
-    this.quorum = quorum;
+    this.quorumBefore = quorumBefore;
     this.bytesSinceSnapshot = loaded.bytesAfterSnapshot;
     this.lastSnapshotMs = ports.clock.monotonicMs();
     this.kept = loaded.snapshots.map((id) => {
@@ -76,6 +81,32 @@ export class SnapshotKeeper {
 
   get latest(): SnapshotId | null {
     return this.kept.at(-1)?.id ?? null;
+  }
+
+  /** One that came from the leader. It stands for all before its end: older ones and the log up to there may go. */
+  onFetched(id: SnapshotId): void {
+    const { clock, disk, log } = this.ports;
+    const status = disk.status(`${log.path}/${snapshotFileName(id)}`);
+    this.kept = this.kept.filter((kept) => kept.id.endOffset !== id.endOffset || kept.id.epoch !== id.epoch);
+    this.kept.push({ id, sizeBytes: status?.sizeBytes ?? 0, lastContainedMs: clock.wallMs() });
+    this.kept.sort((one, other) => one.id.endOffset - other.id.endOffset || one.id.epoch - other.id.epoch);
+    this.bytesSinceSnapshot = 0;
+    this.lastSnapshotMs = clock.monotonicMs();
+    this.removeBefore(id);
+  }
+
+  /** The log begins at `id` now: what older snapshots lead to is not there any more. */
+  private removeBefore(id: SnapshotId): void {
+    const { disk, log, logger } = this.ports;
+    while (this.kept.length > 1 && this.kept[0]!.id.endOffset < id.endOffset) {
+      const oldest = this.kept[0]!.id;
+      try {
+        disk.removeFile(`${log.path}/${snapshotFileName(oldest)}`);
+      } catch (error) {
+        logger.warn({ snapshot: snapshotFileName(oldest), error: String(error) }, "cannot remove an old snapshot");
+      }
+      this.kept.shift();
+    }
   }
 
   onCommit(batches: readonly CommittedBatch[]): void {
@@ -108,7 +139,7 @@ export class SnapshotKeeper {
 
   private async write(id: SnapshotId, lastContainedMs: number, records: Iterator<MetadataRecordInit>): Promise<void> {
     const { clock, disk, log, timers } = this.ports;
-    const head = { id, lastContainedMs, nowMs: clock.wallMs(), quorum: this.quorum };
+    const head = { id, lastContainedMs, nowMs: clock.wallMs(), quorum: this.quorumBefore(id.endOffset) };
     const writer = new SnapshotWriter(disk, log.path, head);
     try {
       while (writer.writeSome(records)) {

@@ -42,7 +42,10 @@ export function* readMetadataBatches(
   end: number,
   path: string = file.path,
   mayEndCut = false,
+  /** Batches of records are then named, not decoded: for whoever looks for control records. */
+  controlsOnly = false,
 ): Generator<MetadataBatch> {
+  const decode = controlsOnly ? decodeControlsOnly : decodeMetadataBatch;
   let position = start;
   while (position < end) {
     const piece = readPiece(file, position, Math.min(pieceBytes, end - position), path);
@@ -54,7 +57,7 @@ export function* readMetadataBatches(
         throw new SnapshotDamaged(path, position + at, `a batch of ${size} bytes`);
       }
       if (size > piece.length - at) break;
-      yield decodeMetadataBatch(new RecordBatchView(piece, at), path, position + at);
+      yield decode(new RecordBatchView(piece, at), path, position + at);
       at += size;
     }
     if (at === 0) {
@@ -64,7 +67,7 @@ export function* readMetadataBatches(
         throw new SnapshotDamaged(path, position, "a batch is cut");
       }
       const whole = readPiece(file, position, size, path);
-      yield decodeMetadataBatch(new RecordBatchView(whole, 0), path, position);
+      yield decode(new RecordBatchView(whole, 0), path, position);
       at = size;
     }
     position += at;
@@ -100,6 +103,19 @@ export function decodeMetadataBatch(batch: RecordBatchView, path: string, positi
     sizeBytes: batch.sizeBytes,
     records,
     controls,
+  };
+}
+
+function decodeControlsOnly(batch: RecordBatchView, path: string, position: number): MetadataBatch {
+  if (batch.isControl) return decodeMetadataBatch(batch, path, position);
+  return {
+    baseOffset: batch.baseOffset,
+    lastOffset: batch.lastOffset,
+    epoch: batch.leaderEpoch,
+    timestampMs: batch.maxTimestamp,
+    sizeBytes: batch.sizeBytes,
+    records: [],
+    controls: [],
   };
 }
 

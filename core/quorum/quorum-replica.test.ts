@@ -7,7 +7,8 @@ import { createLog, loadLog, logConfigDefaults, type PartitionLog, standaloneEnv
 import { type Offset, partitionIndexOf } from "../model/index.ts";
 import { decodeMetadataRecord, encodeMetadataRecord, type MetadataRecord } from "../protocol/index.ts";
 import type { CommittedBatch, PreparedRecord, QuorumListener, Voter } from "./metadata-quorum.ts";
-import { QuorumOfOne, type QuorumOfOneOptions } from "./quorum-of-one.ts";
+import type { QuorumOptions } from "./quorum-options.ts";
+import { QuorumReplica } from "./quorum-replica.ts";
 import { listSnapshots, snapshotFileName } from "./snapshot-id.ts";
 import { snapshotLimitsDefault } from "./snapshot-keeper.ts";
 import { writeSnapshotNow } from "./snapshot-writer.ts";
@@ -66,20 +67,20 @@ function openLog(disk: MemoryDisk, segmentBytes = logConfigDefaults.segmentBytes
 
 interface Started {
   readonly disk: MemoryDisk;
-  readonly quorum: QuorumOfOne;
+  readonly quorum: QuorumReplica;
   readonly heard: Heard;
   readonly timers: ManualTimers;
   readonly failures: unknown[];
   readonly log: PartitionLog;
 }
 
-function options(disk: MemoryDisk, changes: Partial<QuorumOfOneOptions> = {}) {
+function options(disk: MemoryDisk, changes: Partial<QuorumOptions> = {}) {
   const timers = new ManualTimers();
   const heard = new Heard();
   const failures: unknown[] = [];
   const log = (changes.log as PartitionLog | undefined) ?? openLog(disk);
-  const all: QuorumOfOneOptions = {
-    ...{ nodeId: 1, directoryId, staticVoters: null, disk, timers, log, logger: quiet },
+  const all: QuorumOptions = {
+    ...{ nodeId: 1, directoryId, staticVoters: null, disk, timers, log, logger: quiet, random: seededRandom(1) },
     clock: { wallMs: () => 1000, monotonicMs: () => 1000 },
     limits: snapshotLimitsDefault,
     listeners: [heard],
@@ -94,9 +95,9 @@ function options(disk: MemoryDisk, changes: Partial<QuorumOfOneOptions> = {}) {
   return { all, timers, heard, failures, log };
 }
 
-function start(disk: MemoryDisk, changes: Partial<QuorumOfOneOptions> = {}): Started {
+function start(disk: MemoryDisk, changes: Partial<QuorumOptions> = {}): Started {
   const { all, ...rest } = options(disk, changes);
-  const started = QuorumOfOne.start(all);
+  const started = QuorumReplica.start(all);
   if (started.kind === "refused") throw new Error(started.message);
   return { disk, quorum: started.quorum, ...rest };
 }
@@ -229,7 +230,7 @@ describe("refused", () => {
     const file = disk.open(`${path}/${snapshotFileName({ endOffset: 0, epoch: 0 })}`, "append");
     file.write([Buffer.from([0xff])], 100);
     file.close();
-    expect(QuorumOfOne.start(options(disk).all)).toMatchObject({ kind: "refused", code: "damaged" });
+    expect(QuorumReplica.start(options(disk).all)).toMatchObject({ kind: "refused", code: "damaged" });
   });
 
   test("a log that is cut before its first snapshot", () => {
@@ -241,23 +242,23 @@ describe("refused", () => {
       `${path}/quorum-state`,
       Buffer.from('{"leaderId":1,"leaderEpoch":2,"votedId":-1,"data_version":1}'),
     );
-    expect(QuorumOfOne.start(options(disk, { log }).all)).toMatchObject({ kind: "refused", code: "damaged" });
+    expect(QuorumReplica.start(options(disk, { log }).all)).toMatchObject({ kind: "refused", code: "damaged" });
   });
 
-  test.each<[string, Partial<QuorumOfOneOptions>]>([
+  test.each<[string, Partial<QuorumOptions>]>([
     ["another directory than the one that was voted for", { directoryId: "tuE19BN9ef9hj9F0OTSAGg" as Uuid }],
     ["another node's quorum", { nodeId: 2 }],
   ])("%s", (_name, changes) => {
-    expect(QuorumOfOne.start(options(formatted(), changes).all)).toMatchObject({
+    expect(QuorumReplica.start(options(formatted(), changes).all)).toMatchObject({
       ...{ kind: "refused", code: "unsupported-quorum" },
     });
   });
 
   test("several static voters, and none at all", () => {
     const bare = new MemoryDisk();
-    expect(QuorumOfOne.start(options(bare).all)).toMatchObject({ code: "unsupported-quorum" });
+    expect(QuorumReplica.start(options(bare).all)).toMatchObject({ code: "unsupported-quorum" });
     const staticVoters = [1, 2, 3].map((id) => ({ ...voter, id, directoryId: null }));
     const three = options(new MemoryDisk(), { staticVoters }).all;
-    expect(QuorumOfOne.start(three)).toMatchObject({ code: "unsupported-quorum" });
+    expect(QuorumReplica.start(three)).toMatchObject({ code: "unsupported-quorum" });
   });
 });
