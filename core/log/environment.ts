@@ -15,6 +15,8 @@ export interface LogEnvironment {
   removeLater(paths: readonly string[], delayMs: number, onRemoved?: () => void): void;
   /** The log has rolled: what lies before `upTo` should reach the device soon. */
   flushSoon(log: { flushLater(upTo?: Offset): Promise<void> }, upTo: Offset): void;
+  /** A recovery point has gone back: the directory's checkpoint is written now, for all its logs. Throws DiskError. */
+  saveRecoveryPoints(directory: string): void;
   /** The device has failed under `directory`. Not called when it is only full: that passes. */
   onStorageFailure(directory: string, error: DiskError): void;
 }
@@ -42,6 +44,7 @@ export function standaloneEnvironment(
       onRemoved?.();
     },
     flushSoon() {},
+    saveRecoveryPoints() {},
     onStorageFailure() {},
     ...parts,
   };

@@ -58,7 +58,10 @@ export class LogDirectory {
 
   /** From now on the directory counts as in use: whatever stops the process, the next start must check the logs. */
   removeCleanShutdownMark(): void {
-    if (this.hadCleanShutdown) this.disk.removeFile(this.file(directoryFile.cleanShutdown));
+    if (!this.hadCleanShutdown) return;
+    this.disk.removeFile(this.file(directoryFile.cleanShutdown));
+    // A mark that came back after a loss of power would have the next start trust logs that nobody closed.
+    this.disk.syncDirectory(this.path);
   }
 
   readCheckpoint(name: string): Map<TopicPartitionKey, Offset> {

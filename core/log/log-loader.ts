@@ -50,6 +50,7 @@ export function createLog(
 ): PartitionLog {
   const state = new LogState(environment, place, config);
   environment.disk.makeDirectory(place.folder);
+  state.isFolderNew = true;
   if (topicId !== null) {
     // Should a crash leave this file empty, the topic's id is written again when the cluster's metadata names the partition.
     writePlainFile(environment.disk, `${place.folder}/${partitionFile.metadata}`, encodePartitionMetadata(topicId));
@@ -94,6 +95,7 @@ class LogLoader {
     const end = this.findEnd();
     state.logEndOffset = state.writtenEndOffset = end;
     state.recoveryPoint = options.hadCleanShutdown ? end : (Math.min(options.recoveryPoint, end) as Offset);
+    state.isRecoveryPointLowered = options.recoveryPoint > state.recoveryPoint;
     state.logStartOffset = Math.max(options.logStartOffset, state.segments[0]!.baseOffset) as Offset;
     state.epochs.truncateFromEnd(end);
     state.epochs.truncateFromStart(state.logStartOffset);
@@ -243,10 +245,11 @@ class LogLoader {
       const isUnsure = !options.hadCleanShutdown && end > options.recoveryPoint;
       if (!isUnsure && !this.damaged.has(segment)) continue;
       if (this.recoveredSegments === 0) state.rebuildProducers(segment.baseOffset, false);
-      const cut = this.recoverSegment(segment);
+      const { cutBytes, isDamaged } = this.recoverSegment(segment, end);
       this.recoveredSegments++;
-      this.cutBytes += cut;
-      if (cut === 0 && !this.isGapBefore(segment, end)) continue;
+      this.cutBytes += cutBytes;
+      // What follows is known to be on the device, whatever this one lacks.
+      if (!isUnsure || (!isDamaged && !this.isGapBefore(segment, end))) continue;
       // What follows a gap would be out of place.
       const later = state.segments.slice(state.segments.indexOf(segment) + 1);
       for (const lost of later) this.cutBytes += lost.sizeBytes;
@@ -262,21 +265,25 @@ class LogLoader {
    */
   private isGapBefore(segment: Segment, end: number): boolean {
     const { options, state } = this;
-    if (options.hadCleanShutdown || options.recoveryPoint === 0 || state.config.cleanupPolicy.compact) return false;
+    if (options.recoveryPoint === 0 || state.config.cleanupPolicy.compact) return false;
     return end !== Number.POSITIVE_INFINITY && segment.readNextOffset() < end;
   }
 
-  /** Builds indexes, epochs and producers anew from the batches; returns the bytes cut. */
-  private recoverSegment(segment: Segment): number {
+  /** Builds indexes, epochs and producers anew from the batches; cuts what is damaged, and what the next segment has instead. */
+  private recoverSegment(segment: Segment, end: number): { cutBytes: number; isDamaged: boolean } {
     const { state } = this;
     const { indexIntervalBytes } = state.config;
     const fileBytes = segment.writtenBytes;
     segment.beginRebuild();
     let nextOffset: number = segment.baseOffset;
+    let isSuperseded = false;
     for (const batch of checkedBatches(segment.log, 0, fileBytes)) {
       const { head } = batch;
       const lastOffset = batchLastOffset(head, 0);
       if (batchBaseOffset(head, 0) < nextOffset || lastOffset - segment.baseOffset > relativeOffsetMax) break;
+      // The log was cut here and went on in the next segment; of the cut alone the device knew nothing.
+      isSuperseded = lastOffset >= end;
+      if (isSuperseded) break;
       segment.noteBatch(batch.sizeBytes, lastOffset, batchMaxTimestamp(head, 0), indexIntervalBytes);
       const epoch = batchLeaderEpoch(head, 0);
       if (epoch > state.epochs.latestEpoch) state.epochs.assign(epoch, batchBaseOffset(head, 0));
@@ -295,7 +302,7 @@ class LogLoader {
     state.producers.endOffset = nextOffset;
     state.producers.settle(state.producers.changeCount);
     this.leaveSnapshot();
-    return cut;
+    return { cutBytes: cut, isDamaged: cut > 0 && !isSuperseded };
   }
 
   private findEnd(): Offset {

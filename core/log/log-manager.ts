@@ -148,6 +148,13 @@ export class LogManager {
           this.removal.add(path, clock.wallMs() + delayMs, false, index === last ? onRemoved : undefined);
       },
       flushSoon: (log, upTo) => this.later(0, () => this.track(log.flushLater(upTo))),
+      saveRecoveryPoints: (path) => {
+        for (const [directory, logs] of this.logsByDirectory()) {
+          if (directory.path !== path) continue;
+          directory.writeCheckpoints(logs);
+          for (const log of logs) log.forCleaner.isRecoveryPointLowered = false;
+        }
+      },
       onStorageFailure: (directory, error) => this.onStorageFailure(directory, error),
     };
     this.cleaner = new LogCleaner({

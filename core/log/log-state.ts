@@ -40,12 +40,19 @@ export class LogState {
   writtenEndOffset = 0 as Offset;
   highWatermark = 0 as Offset;
   recoveryPoint = 0 as Offset;
+  /**
+   * The checkpoint on the device names a later one. It must be written before new records come to where a start would take everything for
+   * flushed.
+   */
+  isRecoveryPointLowered = false;
   /** Below it every key was compacted once; null where the log never was, or must be again from its start. */
   cleanedOffset: Offset | null = null;
   /** How often the log was cut, moved or closed: who works on its files over several turns must begin anew. */
   reshapeCount = 0;
   /** Drawn for each segment, so that segments of many partitions do not all roll at once. */
   rollJitterMs = 0;
+  /** The folder's own name is not known to be on the device. */
+  isFolderNew = false;
   /** Files have come or gone since the folder was last synced. */
   isFolderDirty = false;
   /** A file of this log could not be written or read; nothing is appended any more. */

@@ -160,7 +160,7 @@ describe("appending", () => {
     const bytes = Buffer.concat(readAll(leaderLog).map((batch) => batch.bytes));
     const world = logWorld();
     const log = world.create();
-    const how = asClient(world, { origin: "replication" });
+    const how = asClient(world, { origin: "replication", leaderEpoch: -1 });
     expect(log.append(Buffer.from(bytes.subarray(0, bytes.length - 5)), how)).toMatchObject({
       firstOffset: 0,
       lastOffset: 3,
@@ -174,6 +174,21 @@ describe("appending", () => {
     log.writePending();
     expect(Buffer.concat(readAll(log).map((batch) => batch.bytes)).equals(bytes)).toBe(true);
     expect(log.leaderEpochs).toEqual(leaderLog.leaderEpochs);
+  });
+
+  test("a follower leaves out what a leader of a later epoch wrote than the one it follows", () => {
+    const leader = logWorld();
+    const leaderLog = leader.create();
+    for (let index = 0; index < 3; index++) append(leader, leaderLog, plainBatch(2), { leaderEpoch: index });
+    const bytes = Buffer.concat(readAll(leaderLog).map((batch) => batch.bytes));
+    const world = logWorld();
+    const log = world.create();
+    const inEpoch = (leaderEpoch: number) => asClient(world, { origin: "replication", leaderEpoch });
+    expect(log.append(Buffer.from(bytes), inEpoch(1))).toMatchObject({ firstOffset: 0, lastOffset: 3 });
+    log.writePending();
+    const rest = Buffer.from(bytes.subarray((bytes.length / 3) * 2));
+    expect(log.append(rest, inEpoch(1))).toMatchObject({ kind: "refused", errorCode: ErrorCode.INVALID_RECORD });
+    expect(log.append(rest, inEpoch(2))).toMatchObject({ firstOffset: 4, lastOffset: 5 });
   });
 });
 
@@ -229,7 +244,7 @@ describe("rolling", () => {
     const world = logWorld();
     const log = world.create();
     const batchAt = (offset: number): Buffer => changed(plainBatch(1), (bytes) => batchSetBaseOffset(bytes, 0, offset));
-    const how = asClient(world, { origin: "replication" });
+    const how = asClient(world, { origin: "replication", leaderEpoch: -1 });
     for (const offset of [0, 2 ** 31 - 1, 2 ** 31, 2 ** 40]) {
       expect(log.append(batchAt(offset), how)).toMatchObject({ kind: "appended", firstOffset: offset });
       log.writePending();

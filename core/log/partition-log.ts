@@ -443,7 +443,10 @@ export class PartitionLog {
   private endAt(offset: Offset): void {
     const { state } = this;
     state.logEndOffset = state.writtenEndOffset = offset;
-    state.recoveryPoint = Math.min(state.recoveryPoint, offset) as Offset;
+    // The cut itself is not on the device: after a loss of power the segment may have its old end, and must be looked at from its beginning.
+    const flushed = Math.min(state.recoveryPoint, offset, state.active.baseOffset) as Offset;
+    if (flushed < state.recoveryPoint) state.isRecoveryPointLowered = true;
+    state.recoveryPoint = flushed;
     state.highWatermark = Math.min(state.highWatermark, offset) as Offset;
     state.reshapeCount++;
     // The last segment is written to again, wherever its end lay.
@@ -477,6 +480,10 @@ export class PartitionLog {
   private finishFlush(target: Offset): void {
     const { state } = this;
     if (target > state.recoveryPoint) state.writeEpochs();
+    if (state.isFolderNew && state.segments.some((segment) => segment.isOnDisk)) {
+      state.environment.disk.syncDirectory(state.directory);
+      state.isFolderNew = false;
+    }
     if (state.isFolderDirty && state.segments.some((segment) => segment.isOnDisk)) {
       state.environment.disk.syncDirectory(state.folder);
       state.isFolderDirty = false;

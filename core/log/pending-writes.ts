@@ -128,6 +128,11 @@ export class PendingWrites {
 
   /** What a new segment needs before its first byte: the closed one's indexes and the producers as they stood. */
   private prepare({ rolled, segment }: Window): void {
+    const { state } = this;
+    if (state.isRecoveryPointLowered) {
+      state.environment.saveRecoveryPoints(state.directory);
+      state.isRecoveryPointLowered = false;
+    }
     if (rolled === null) return;
     // An empty file, too, says where the log begins or goes on, should its neighbours go.
     void rolled.closed.log;

@@ -99,7 +99,11 @@ function replay(world: LogWorld, folder: string, logStartOffset: Offset): Partit
   };
   for (const batch of batches) {
     restartAt(batch.baseOffset);
-    const outcome = log.append(Buffer.from(batch.bytes), { origin: "replication", leaderEpoch: 0, nowMs: world.nowMs });
+    const outcome = log.append(Buffer.from(batch.bytes), {
+      origin: "replication",
+      leaderEpoch: -1,
+      nowMs: world.nowMs,
+    });
     expect(outcome).toMatchObject({ kind: "appended", firstOffset: batch.baseOffset, lastOffset: batch.lastOffset });
     log.writePending();
     log.setHighWatermark(log.logEndOffset);

@@ -162,6 +162,8 @@ export class LogCleaner {
     const { topic, partition } = log.topicPartition;
     const startMs = clock.monotonicMs();
     try {
+      // What takes a record's place must be on the device before the record goes.
+      await log.flushLater(range.firstUncleanableOffset);
       const report = await cleanPartition(log.forCleaner, range, {
         dedupeBytes: dedupeBufferBytes,
         loadFactor,
