@@ -50,7 +50,7 @@ async function main(): Promise<number> {
       kills: { type: "string", default: "1000000" },
       copiers: { type: "string", default: "3" },
       partitions: { type: "string", default: "6" },
-      messages: { type: "string", default: "500" },
+      messages: { type: "string", default: "50" },
       seed: { type: "string", default: String(Date.now() % 1_000_000) },
       minutes: { type: "string", default: "60" },
       directory: { type: "string" },

@@ -49,6 +49,12 @@ export class Bundles {
   }
 }
 
+const running = new Set<ChildProcess>();
+process.once("exit", () => {
+  for (const child of running) child.kill("SIGKILL");
+});
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
+
 /** One that is started again when it ends, until it is stopped. */
 export class Restarting {
   readonly name: string;
@@ -74,6 +80,7 @@ export class Restarting {
       stdio: ["ignore", "pipe", "pipe"],
     });
     this.#child = child;
+    running.add(child);
     let rest = "";
     const take = (chunk: Buffer): void => {
       const parts = (rest + chunk.toString()).split("\n");
@@ -88,6 +95,7 @@ export class Restarting {
     child.stderr.on("data", take);
     child.once("close", () => {
       this.#child = null;
+      running.delete(child);
       // Not at once: one that cannot start must not take the machine.
       setTimeout(() => {
         if (!this.#isStopped) this.start();

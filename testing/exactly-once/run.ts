@@ -59,8 +59,8 @@ interface Kept {
   seconds: number;
 }
 
-const sessionTimeoutMs = 3000;
-const pauseMs = sessionTimeoutMs * 1.5;
+const sessionTimeoutMs = 1000;
+const pauseMs = sessionTimeoutMs * 2;
 const complaintsMax = 20;
 const fillChunk = 20_000;
 

@@ -66,7 +66,9 @@ function endWithBump(before: Transaction, ask: EndAsk, nowMs: number): EndTransi
     ask.producerEpoch === producerEpochMax - 1 &&
     before.producerEpoch === 0;
   if (owner.producerId !== ask.producerId && !isRepeatOfRotation) return unknownProducer;
-  const isRepeat = isRepeatOfRotation || owner.producerEpoch === ask.producerEpoch + 1;
+  // The last epoch only ever fences: a producer that had the one before, and was aborted by the coordinator, does not go on in it.
+  const isFencedForGood = owner.producerEpoch === producerEpochMax && before.nextProducerId === noProducerId;
+  const isRepeat = isRepeatOfRotation || (owner.producerEpoch === ask.producerEpoch + 1 && !isFencedForGood);
   const isCurrent = owner.producerEpoch === ask.producerEpoch;
   switch (before.state) {
     case "Ongoing":
