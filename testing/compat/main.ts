@@ -1,14 +1,24 @@
 // npm run compat: other people's clients against a broker. See README.md.
 import { parseArgs } from "node:util";
+import { memberRuns, runMembers, sets } from "./members/runs.ts";
 import { ourCommand } from "./runner/broker.ts";
 import { clients } from "./runner/clients.ts";
 import { runKafkaTests } from "./runner/kafka-tests.ts";
 import { type ClientReport, counts, reportJson, reportText } from "./runner/report.ts";
 import { Session, type SessionOptions } from "./runner/session.ts";
 
-const usage = `npm run compat -- [OPTIONS] [CLIENT ...]
+const allNames: readonly string[] = [
+  ...clients.map((client) => client.name),
+  ...memberRuns.map((run) => run.name),
+  "kafka-tests",
+];
+const setLines = Object.entries(sets).map(([name, members]) => `${name} = ${members.join(" ")}`);
 
-Runs other people's clients against a broker; without names all of: ${[...clients.map((client) => client.name), "kafka-tests"].join(", ")}.
+const usage = `npm run compat -- [OPTIONS] [NAME ...]
+
+Runs other people's clients against a broker; without names all of: ${allNames.join(", ")}.
+A set's name stands for several:
+  ${setLines.join("\n  ")}
 
   --against kafka        against Apache Kafka, which proves the programs themselves (default: our broker)
   --broker 'COMMAND'     start the broker by this command line, {props} being its properties file
@@ -17,7 +27,7 @@ Runs other people's clients against a broker; without names all of: ${[...client
   --json                 one JSON document on standard output instead of the table
   --verbose              print every line of every program
   --keep                 keep the broker's data directory
-  --list                 print the names
+  --list                 print the names and the sets
 `;
 
 function options() {
@@ -41,10 +51,9 @@ function options() {
   if (ways.length > 1) throw new Error("give one of --against, --broker and --bootstrap");
   if (values.broker !== undefined && !values.broker.includes("{props}"))
     throw new Error("--broker has no {props} in it");
-  const names = new Set(parsed.positionals);
+  const names = new Set(parsed.positionals.flatMap((name) => sets[name] ?? [name]));
   for (const name of names) {
-    const exists = name === "kafka-tests" || clients.some((client) => client.name === name);
-    if (!exists) throw new Error(`no client is called ${name}; --list prints the names`);
+    if (!allNames.includes(name)) throw new Error(`no client is called ${name}; --list prints the names`);
   }
   return { ...values, names };
 }
@@ -57,7 +66,7 @@ async function main(): Promise<number> {
     return 0;
   }
   if (chosen.list) {
-    process.stdout.write(`${[...clients.map((client) => client.name), "kafka-tests"].join("\n")}\n`);
+    process.stdout.write(`${[...allNames, "", "sets:", ...setLines].join("\n")}\n`);
     return 0;
   }
   const say = (line: string): void => void process.stderr.write(`${line}\n`);
@@ -74,6 +83,8 @@ async function main(): Promise<number> {
     const session = new Session({ clients: selected, target, verbose: chosen.verbose, keep: chosen.keep, say });
     reports.push(...(await session.run()));
   }
+  const names = new Set(memberRuns.map((run) => run.name).filter(wanted));
+  reports.push(...(await runMembers(names, { target, verbose: chosen.verbose, keep: chosen.keep, say })));
   if (wanted("kafka-tests")) reports.push(await runKafkaTests(target, say));
   process.stdout.write(chosen.json ? reportJson(reports, against) : reportText(reports, `against ${against}`));
   return reports.some((report) => counts(report).failed > 0) ? 1 : 0;

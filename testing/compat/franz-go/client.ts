@@ -10,4 +10,5 @@ export const client: CompatClient = {
   phases: ["check", "read"],
   deadlineMs: 120_000,
   prepare: () => goProgram("franz-go"),
+  member: (program) => program,
 };

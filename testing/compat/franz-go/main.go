@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"blumfeld.test/compat"
@@ -146,6 +147,13 @@ func read(topic *compat.Topic, opts ...kgo.Opt) error {
 }
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == "consumer" {
+		if err := runMember(os.Args[2:]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	phase, loaded := compat.Load()
 	spec = loaded
 	for i := range spec.Topics {

@@ -1,5 +1,5 @@
 // kafkajs. Its consumer always belongs to a (classic) group. Codecs other than gzip are plugins.
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { allCodecs, type CompatClient } from "../runner/client.ts";
 import { npmProgram } from "../runner/npm.ts";
 
@@ -21,4 +21,5 @@ export const client: CompatClient = {
     const dir = await npmProgram("kafkajs", dependencies);
     return { command: process.execPath, args: [join(dir, "main.mjs")], env: { KAFKAJS_NO_PARTITIONER_WARNING: "1" } };
   },
+  member: (program) => ({ ...program, args: [join(dirname(program.args[0]!), "member.mjs")] }),
 };

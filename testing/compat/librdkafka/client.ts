@@ -35,4 +35,5 @@ export const client: CompatClient = {
     const env = { PYTHONDONTWRITEBYTECODE: "1" };
     return { command: join(environment, "venv", "bin", "python"), args: [join(folder, "main.py")], env };
   },
+  member: (program) => ({ ...program, args: [join(folder, "member.py")] }),
 };

@@ -1,7 +1,7 @@
 // @platformatic/kafka. It wants a newer Node than the product does, so that it runs by a Node from the npm registry where this one is
 // too old.
 import { chmodSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { allCodecs, type CompatClient } from "../runner/client.ts";
 import { npmProgram } from "../runner/npm.ts";
 
@@ -30,4 +30,5 @@ export const client: CompatClient = {
     if (!own) chmodSync(node, 0o755);
     return { command: node, args: [join(dir, "main.mjs")] };
   },
+  member: (program) => ({ ...program, args: [join(dirname(program.args[0]!), "member.mjs")] }),
 };

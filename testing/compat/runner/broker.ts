@@ -44,8 +44,12 @@ export async function startByCommand(
 
 export type Target = { kind: "command"; command: string } | { kind: "kafka" };
 
-export function startTarget(target: Target, dataDir: string): Promise<RunningBroker> {
-  const options = { dataDir, properties: runProperties };
+export function startTarget(
+  target: Target,
+  dataDir: string,
+  properties: Readonly<Record<string, string | number>> = {},
+): Promise<RunningBroker> {
+  const options = { dataDir, properties: { ...runProperties, ...properties } };
   if (target.kind === "command") return startByCommand(target.command, options);
   return startKafka({ ...options, jvmArguments: ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"] });
 }

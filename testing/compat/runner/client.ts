@@ -38,6 +38,8 @@ export type CompatClient = {
   readonly deadlineMs: number;
   /** Installs and builds what it needs, into the cache. Throws with a sentence that says what is missing. */
   prepare(): Promise<Program>;
+  /** The program that is one member of a group (`members/`), called with `consumer name=value …`; absent where there is none. */
+  readonly member?: (program: Program) => Program;
 };
 
 export const allCodecs = ["none", "gzip", "snappy", "lz4", "zstd"] as const;

@@ -4,12 +4,18 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { cached, compatDir, requireTool } from "./cache.ts";
 import type { Program } from "./client.ts";
-import { fetchKafkaJars, javaCommand, kafkaVersion } from "./kafka.ts";
+import { fetchKafkaJars, fetchStreamsJars, javaCommand, kafkaVersion } from "./kafka.ts";
 import { mustRun } from "./process.ts";
 
-/** The program `mainClass` of the given folders under testing/compat; the first names its cache entry. */
-export async function javaProgram(folders: readonly string[], mainClass: string): Promise<Program> {
-  const jars = await fetchKafkaJars();
+/** The program `mainClass` of the given folders under testing/compat; the first names its cache entry. `streams`: with Kafka Streams. */
+export async function javaProgram(
+  folders: readonly string[],
+  mainClass: string,
+  options: { streams?: boolean } = {},
+): Promise<Program> {
+  const kafkaJars = await fetchKafkaJars();
+  const streams = options.streams === true ? `${await fetchStreamsJars()}:` : "";
+  const jars = { ...kafkaJars, classPath: `${streams}${kafkaJars.classPath}` };
   const sources = folders.flatMap((folder) => {
     const dir = join(compatDir, folder);
     const names = readdirSync(dir).filter((name) => name.endsWith(".java"));

@@ -13,19 +13,33 @@ const slf4jBindingVersion = "2.24.3";
 const clusterId = "4L6g3nShT-eMCtK--X86sw";
 const here = dirname(fileURLToPath(import.meta.url));
 
-function pom(): string {
+function pom(artifacts: readonly string[]): string {
   const dependency = (group: string, artifact: string, version: string): string =>
     `<dependency><groupId>${group}</groupId><artifactId>${artifact}</artifactId><version>${version}</version></dependency>`;
-  const kafka = ["kafka_2.13", "kafka-tools", "kafka-shell"].map((name) =>
-    dependency("org.apache.kafka", name, kafkaVersion),
-  );
   return [
     '<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>',
     "<groupId>blumfeld.compat</groupId><artifactId>kafka-jars</artifactId><version>1</version><dependencies>",
-    ...kafka,
+    ...artifacts.map((name) => dependency("org.apache.kafka", name, kafkaVersion)),
     dependency("org.apache.logging.log4j", "log4j-slf4j-impl", slf4jBindingVersion),
     "</dependencies></project>\n",
   ].join("\n");
+}
+
+/** The folder of all jars that these artifacts of Kafka need, fetched with Maven into the cache entry `name`, once. */
+async function fetchJars(name: string, artifacts: readonly string[]): Promise<string> {
+  const recipe = pom(artifacts);
+  const dir = await cached(name, recipe, async (target) => {
+    await requireTool("mvn", ["--version"], "Maven fetches Kafka's jars (Debian: apt-get install maven)");
+    writeFileSync(join(target, "pom.xml"), recipe);
+    const goal = ["-q", "-B", "-f", join(target, "pom.xml"), "dependency:copy-dependencies"];
+    await mustRun("mvn", [...goal, `-DoutputDirectory=${join(target, "libs")}`]);
+  });
+  return join(dir, "libs");
+}
+
+/** The class path of Kafka Streams, apart from the broker's jars: it brings RocksDB along, which only its own programs need. */
+export async function fetchStreamsJars(): Promise<string> {
+  return join(await fetchJars(`kafka-streams-${kafkaVersion}`, ["kafka-streams"]), "*");
 }
 
 /** `java`, from JAVA_HOME where that is set. */
@@ -51,14 +65,7 @@ export async function fetchKafkaJars(): Promise<KafkaJars> {
     ["-version"],
     "Java 17 or newer is needed (Debian: apt-get install openjdk-17-jdk-headless)",
   );
-  const recipe = pom();
-  const dir = await cached(`kafka-${kafkaVersion}`, recipe, async (target) => {
-    await requireTool("mvn", ["--version"], "Maven fetches Kafka's jars (Debian: apt-get install maven)");
-    writeFileSync(join(target, "pom.xml"), recipe);
-    const goal = ["-q", "-B", "-f", join(target, "pom.xml"), "dependency:copy-dependencies"];
-    await mustRun("mvn", [...goal, `-DoutputDirectory=${join(target, "libs")}`]);
-  });
-  const libs = join(dir, "libs");
+  const libs = await fetchJars(`kafka-${kafkaVersion}`, ["kafka_2.13", "kafka-tools", "kafka-shell"]);
   return {
     dir: libs,
     classPath: join(libs, "*"),

@@ -146,6 +146,64 @@ export function startService(
   };
 }
 
+export type Program = {
+  readonly pid: number;
+  /** The exit code once it has ended, otherwise undefined; 128 and more where a signal ended it. */
+  exitCode(): number | undefined;
+  /** Resolves with the exit code. */
+  readonly ended: Promise<number>;
+  /** Writes a line to its standard input. */
+  write(line: string): void;
+  /** To the program itself, as `kill` would: SIGKILL, SIGSTOP, SIGCONT, SIGTERM. */
+  signal(signal: NodeJS.Signals): void;
+  /** The end of what it printed to standard error. */
+  errors(): string;
+};
+
+const errorsBytesMax = 16 * 1024;
+
+/** Starts a program that talks by lines: each whole line of its standard output goes to `onLine`. */
+export function startProgram(
+  command: string,
+  args: readonly string[],
+  options: { cwd?: string | undefined; env?: NodeJS.ProcessEnv | undefined; onLine: (line: string) => void },
+): Program {
+  const env = { ...process.env, ...options.env };
+  const child = spawn(command, args, { cwd: options.cwd, env, stdio: ["pipe", "pipe", "pipe"], detached: true });
+  running.add(child);
+  let rest = "";
+  let errors = "";
+  let code: number | undefined;
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    const lines = (rest + text).split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines) options.onLine(line);
+  });
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    errors = (errors + text).slice(-errorsBytesMax);
+  });
+  // A program that has ended reads no more; its end is told by `ended`.
+  child.stdin.on("error", () => {});
+  const ended = new Promise<number>((resolve) => {
+    const finish = (value: number): void => {
+      code = value;
+      signalGroup(child, "SIGKILL");
+      running.delete(child);
+      resolve(value);
+    };
+    child.once("error", () => finish(127));
+    child.once("exit", (value, signal) => finish(value ?? (signal === "SIGTERM" ? 143 : 137)));
+  });
+  return {
+    pid: child.pid ?? -1,
+    exitCode: () => code,
+    ended,
+    write: (line) => void child.stdin.write(`${line}\n`),
+    signal: (signal) => void child.kill(signal),
+    errors: () => errors,
+  };
+}
+
 // Below the range that Linux gives to outgoing connections, so that a port found free stays free until the server binds it.
 const portMin = 20_000;
 const portMax = 29_999;

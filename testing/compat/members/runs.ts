@@ -1,0 +1,59 @@
+// The runs with members in processes of their own, and the names of sets of runs on the command line.
+import type { Check } from "../runner/checks.ts";
+import { judge, knownDifferences } from "../runner/checks.ts";
+import type { ClientReport } from "../runner/report.ts";
+import { type Checklist, Cluster, type ClusterOptions } from "./cluster.ts";
+import { groupRuns, runGroup } from "./groups.ts";
+import { runShare } from "./share.ts";
+import { runCopy, runWordCount } from "./transactions.ts";
+
+type MemberRun = { readonly name: string; run(cluster: Cluster): Promise<Checklist> };
+
+export const memberRuns: readonly MemberRun[] = [
+  ...groupRuns.map((each) => ({ name: each.name, run: (cluster: Cluster) => runGroup(cluster, each) })),
+  { name: "share-members", run: (cluster) => runShare(cluster, "share-members") },
+  { name: "transactions-copy", run: (cluster) => runCopy(cluster, "transactions-copy") },
+  { name: "streams-classic", run: (cluster) => runWordCount(cluster, "streams-classic", "classic") },
+  { name: "streams-group", run: (cluster) => runWordCount(cluster, "streams-group", "streams") },
+];
+
+/** Names that stand for several. */
+export const sets: Readonly<Record<string, readonly string[]>> = {
+  groups: ["java-groups", ...groupRuns.map((each) => each.name)],
+  share: ["java-share-groups", "share-members"],
+  transactions: ["java-transactions", "transactions-copy", "streams-classic", "streams-group"],
+};
+
+/** Runs these, one after the other on one broker; one report for each. */
+export async function runMembers(names: ReadonlySet<string>, options: ClusterOptions): Promise<ClientReport[]> {
+  const wanted = memberRuns.filter((each) => names.has(each.name));
+  if (wanted.length === 0) return [];
+  const reports: ClientReport[] = [];
+  const report = (client: string, checks: readonly Check[], startedMs: number): void => {
+    const known = options.target.kind === "kafka" ? [] : knownDifferences({ name: client, folder: "members" });
+    const seconds = (performance.now() - startedMs) / 1000;
+    for (const check of checks) if (!check.ok) options.say(`FAIL ${check.name}: ${check.why}`);
+    options.say(
+      `${client}: ${checks.filter((check) => check.ok).length} of ${checks.length} ok, ${seconds.toFixed(1)} s`,
+    );
+    reports.push({ client, outcomes: judge(checks, known), seconds });
+  };
+  const cluster = new Cluster(options);
+  try {
+    await cluster.start();
+    for (const each of wanted) {
+      const startedMs = performance.now();
+      const list = await each.run(cluster);
+      const failure = cluster.brokerFailure();
+      if (failure !== "") list.note("the broker survives", failure.replaceAll("\n", " "));
+      report(each.name, list.checks, startedMs);
+      if (failure !== "") break;
+    }
+  } catch (error) {
+    const why = (error instanceof Error ? error.message : String(error)).replaceAll("\n", " ").slice(0, 1000);
+    report("members", [{ name: "run", ok: false, why }], performance.now());
+  } finally {
+    await cluster.stop();
+  }
+  return reports;
+}
