@@ -71,7 +71,7 @@ export function* searchTimestamp(state: LogState, timestamp: number): Search<Tim
     const from = Math.max(segment.indexes.offsetForTime(timestamp), logStartOffset);
     const found = yield* searchRecords(
       segment,
-      segment.indexes.positionFor(from),
+      segment.positionFor(from),
       (maxTimestamp) => maxTimestamp >= timestamp,
       (cursor) => cursor.timestamp >= timestamp && cursor.offset >= logStartOffset,
     );
@@ -91,7 +91,7 @@ export function* searchMaxTimestamp(state: LogState): Search<TimestampedOffset |
   const { maxTimestamp, maxTimestampOffset } = latest;
   return yield* searchRecords(
     latest,
-    latest.indexes.positionFor(maxTimestampOffset),
+    latest.positionFor(maxTimestampOffset),
     (batchTimestamp) => batchTimestamp === maxTimestamp,
     (cursor) => cursor.timestamp === maxTimestamp,
   );

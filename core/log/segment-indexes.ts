@@ -141,8 +141,8 @@ export class SegmentIndexes implements CachedIndex {
     writeInt64(table.bytes, at + 26, entry.lastStableOffset);
   }
 
-  /** Where the scan for `offset` begins: the position of the last entry at or before it, else 0. */
-  positionFor(offset: number): number {
+  /** The last entry at or before `offset`; null where there is none. */
+  entryFor(offset: number): { readonly offset: number; readonly position: number } | null {
     const table = this.offsetTable();
     const relative = offset - this.baseOffset;
     let low = 0;
@@ -152,7 +152,9 @@ export class SegmentIndexes implements CachedIndex {
       if (table.bytes.readInt32BE(middle * offsetEntryBytes) <= relative) low = middle + 1;
       else high = middle;
     }
-    return low === 0 ? 0 : table.bytes.readInt32BE((low - 1) * offsetEntryBytes + 4);
+    if (low === 0) return null;
+    const at = (low - 1) * offsetEntryBytes;
+    return { offset: this.baseOffset + table.bytes.readInt32BE(at), position: table.bytes.readInt32BE(at + 4) };
   }
 
   /** The offset of the last entry whose timestamp is not after `timestamp`, else the base offset. */

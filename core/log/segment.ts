@@ -2,7 +2,14 @@
 // decides nothing about the log. Opens its file on first use; bytes that are queued but not written are counted in `sizeBytes` only.
 import type { DiskFile } from "../base/index.ts";
 import type { Offset } from "../model/index.ts";
-import { batchMaxTimestamp } from "../model/index.ts";
+import {
+  batchBaseOffset,
+  batchHeaderBytes,
+  batchMagic,
+  batchMagicByte,
+  batchMaxTimestamp,
+  batchSizeAt,
+} from "../model/index.ts";
 import type { LogEnvironment } from "./environment.ts";
 import { fileSuffix, offsetFileName } from "./file-names.ts";
 import { type LogConfig, segmentMsMax } from "./log-config.ts";
@@ -40,6 +47,9 @@ export interface SegmentMark {
   readonly firstTimestamp: number;
 }
 
+/** Kafka's default of index.interval.bytes: an index that is built anew need not be as dense as the topic's. */
+const rebuildIntervalBytes = 4096;
+const checkPiece = Buffer.allocUnsafeSlow(batchHeaderBytes);
 const timestampUnread = Number.NEGATIVE_INFINITY;
 
 export class Segment {
@@ -200,10 +210,47 @@ export class Segment {
       this.indexes.addTime(this.maxTimestamp, this.maxTimestampOffset);
   }
 
+  /**
+   * Where a walk for `offset` begins. The index is believed only where a batch lies at the place that it names: one that was damaged on the
+   * device would have the walk begin inside a batch and take its bytes for headers.
+   */
+  positionFor(offset: number): number {
+    const entry = this.indexes.entryFor(offset);
+    if (entry === null || entry.position === 0) return 0;
+    if (entry.position >= this.writtenBytes && this.sizeBytes > this.writtenBytes) return entry.position;
+    if (this.isBatchAt(entry)) return entry.position;
+    this.rebuildOffsets();
+    return this.indexes.entryFor(offset)?.position ?? 0;
+  }
+
+  private isBatchAt({ offset, position }: { readonly offset: number; readonly position: number }): boolean {
+    if (position < 0 || this.log.read(checkPiece, position) < batchHeaderBytes) return false;
+    const size = batchSizeAt(checkPiece, 0);
+    const base = batchBaseOffset(checkPiece, 0);
+    const isWhole = size >= batchHeaderBytes && position + size <= this.writtenBytes;
+    return isWhole && batchMagicByte(checkPiece, 0) === batchMagic && base >= this.baseOffset && base <= offset;
+  }
+
+  /** The offset index anew from the headers; it stays in memory until the segment's indexes are written. */
+  private rebuildOffsets(): void {
+    this.environment.logger.warn({ path: this.log.path }, "an offset index does not fit its segment and is built anew");
+    const { indexes } = this;
+    indexes.restore({ ...indexes.counts, offsets: 0 });
+    let bytesSince = 0;
+    const walk = new HeaderWalk(this.log, 0, this.writtenBytes);
+    while (walk.next()) {
+      if (bytesSince > rebuildIntervalBytes) {
+        indexes.addOffset(walk.lastOffset, walk.position);
+        bytesSince = 0;
+      }
+      bytesSince += walk.sizeBytes;
+    }
+  }
+
   /** The first batch that ends at `offset` or later, of what is written; null where there is none. */
   find(offset: number): BatchPlace | null {
     if (this.writtenBytes === 0) return null;
-    const walk = new HeaderWalk(this.log, this.indexes.positionFor(offset), this.writtenBytes);
+    const walk = new HeaderWalk(this.log, this.positionFor(offset), this.writtenBytes);
     while (walk.next()) {
       const { lastOffset } = walk;
       if (lastOffset < offset) continue;
@@ -216,7 +263,7 @@ export class Segment {
   readNextOffset(): number {
     if (this.writtenBytes === 0) return this.baseOffset;
     let next: number = this.baseOffset;
-    const walk = new HeaderWalk(this.log, this.indexes.positionFor(Number.MAX_SAFE_INTEGER), this.writtenBytes);
+    const walk = new HeaderWalk(this.log, this.positionFor(Number.MAX_SAFE_INTEGER), this.writtenBytes);
     while (walk.next()) next = walk.lastOffset + 1;
     return next;
   }
@@ -300,7 +347,7 @@ export class Segment {
   private readMaxTimestamp(): void {
     let maxTimestamp = this.indexes.lastTimestamp();
     let maxTimestampOffset = this.indexes.lastTimeOffset();
-    const walk = new HeaderWalk(this.log, this.indexes.positionFor(maxTimestampOffset), this.writtenBytes);
+    const walk = new HeaderWalk(this.log, this.positionFor(maxTimestampOffset), this.writtenBytes);
     while (walk.next()) {
       const timestamp = batchMaxTimestamp(walk.piece, walk.at);
       if (timestamp <= maxTimestamp) continue;

@@ -1,7 +1,9 @@
 // npm run fuzz [-- --frames N] [--seed N] [--parser | --socket]
+// npm run fuzz -- log [--histories N] [--flips N] [--stride N] [--seed N]
 // 200,000 frames through the parsers in process, and as many at a broker over sockets. A finding prints the seed that repeats it.
 import { parseArgs } from "node:util";
 import { ourCommand, startByCommand } from "../compat/runner/broker.ts";
+import { fuzzLog } from "./log.ts";
 import { fuzzParser } from "./parser.ts";
 import { fuzzSocket } from "./socket.ts";
 
@@ -38,9 +40,33 @@ function tell(
   return report.findings.length === 0;
 }
 
+async function fuzzTheLog(values: Record<"seed" | "histories" | "flips" | "stride", string>): Promise<void> {
+  const whole = (name: "seed" | "histories" | "flips" | "stride"): number => {
+    const value = Number(values[name]);
+    if (!Number.isSafeInteger(value) || value < 0)
+      throw new Error(`--${name} ${values[name]}: a whole number is wanted`);
+    return value;
+  };
+  const clean = await fuzzLog({
+    seed: whole("seed"),
+    histories: whole("histories"),
+    bitFlips: whole("flips"),
+    cutStride: Math.max(whole("stride"), 1),
+    onProgress: (what, done, total) => {
+      if (process.stderr.isTTY) process.stderr.write(`\r${what}: ${done} of ${total} `);
+    },
+  });
+  process.stdout.write(clean ? "fuzz: 1 passed, 0 failed\n" : "fuzz: 0 passed, 1 failed\n");
+  process.exitCode = clean ? 0 : 1;
+}
+
 async function main(): Promise<void> {
-  const { values } = parseArgs({
+  const { positionals, values } = parseArgs({
+    allowPositionals: true,
     options: {
+      histories: { type: "string", default: "2000" },
+      flips: { type: "string", default: "10000" },
+      stride: { type: "string", default: "1" },
       frames: { type: "string", default: "200000" },
       seed: { type: "string", default: "8231" },
       parser: { type: "boolean", default: false },
@@ -51,6 +77,7 @@ async function main(): Promise<void> {
   const seed = Number(values.seed);
   if (!Number.isSafeInteger(frameCount) || frameCount < 1 || !Number.isSafeInteger(seed))
     throw new Error(`--frames ${values.frames} --seed ${values.seed}: whole numbers are wanted`);
+  if (positionals[0] === "log") return fuzzTheLog(values);
   const both = values.parser === values.socket;
   let clean = true;
   if (both || values.parser) {

@@ -139,7 +139,7 @@ class PartitionCleaner {
 
   /** False where the map is full: the rest is for the next pass. */
   private async mapSegment(segment: Segment, transactions: CleanedTransactions): Promise<boolean> {
-    let position = segment.indexes.positionFor(this.range.firstDirtyOffset);
+    let position = segment.positionFor(this.range.firstDirtyOffset);
     for (;;) {
       const chunk = await this.read(segment, position);
       if (chunk === null) return true;
