@@ -64,6 +64,9 @@ export type Reply<Answer> = (
   outcome: { readonly errorCode: number } | { readonly errorCode: 0; readonly answer: Answer },
 ) => void;
 
+/** A timer whose decision could not be written comes again after this. Kafka's value. */
+export const refusedTimerRetryMs = 500;
+
 const recordOverheadBytes = 32;
 const batchHeaderBytes = 61;
 
@@ -277,7 +280,11 @@ export class ShardRuntime<S extends Shard<Entry, Timer>, Entry, Timer> {
       this.write<void>(
         `timer ${due.key}`,
         (shard, nowMs) => shard.onTimer(due.action, nowMs),
-        () => {},
+        ({ errorCode }) => {
+          // What is due stays due while nothing can be written: a dead member must not stay because its end was refused.
+          if (errorCode === 0 || this.state !== "active" || this.parts.timers.has(due.key)) return;
+          this.parts.timers.set(due.key, refusedTimerRetryMs, due.action);
+        },
       );
     }
   }

@@ -106,17 +106,18 @@ export class StreamsHeartbeat {
     if (member instanceof Refused) return member;
     if (shutdownApplication) group.shutdownRequestedBy ??= memberId;
     const response = { ...refusedStreamsHeartbeat(ErrorCode.NONE, null), memberId, memberEpoch };
-    return { records: this.fence(group, member), answer: { response, topicsToCreate: [] } };
+    return { ...this.fence(group, member), answer: { response, topicsToCreate: [] } };
   }
 
   /** Takes a member out of the group: its tombstones, and an epoch in which others get what it had. */
-  private fence(group: StreamsGroup, { memberId }: StreamsMember): GroupRecord[] {
+  private fence(group: StreamsGroup, member: StreamsMember): GroupDecision<void> {
     const { groupId } = group;
+    const { memberId } = member;
     const { timers } = this.context;
     timers.cancel(timerKeys.streamsSession(groupId, memberId));
     timers.cancel(timerKeys.streamsRevocation(groupId, memberId));
     if (group.members.size === 1) group.shutdownRequestedBy = null;
-    return [
+    const records = [
       ...streamsMemberTombstones(groupId, memberId),
       streamsEpochRecord(groupId, {
         group: group.groupEpoch + 1,
@@ -125,6 +126,11 @@ export class StreamsHeartbeat {
         assignmentConfigs: group.assignmentConfigs,
       }),
     ];
+    // A member that could not be taken out is one still: without a timer one that is dead would stay for ever.
+    const settled = (errorCode: number | null): void => {
+      if (errorCode !== null) this.time(groupId, member);
+    };
+    return { records, answer: undefined, settled };
   }
 
   onSessionTimeout(groupId: string, memberId: string): GroupDecision<void> {
@@ -132,15 +138,17 @@ export class StreamsHeartbeat {
     const member = group instanceof Refused ? undefined : group.members.get(memberId);
     if (group instanceof Refused || member === undefined) return nothing;
     this.context.logger.info({ group: groupId, member: memberId }, "the member's session ended");
-    return { records: this.fence(group, member), answer: undefined };
+    return this.fence(group, member);
   }
 
   onRevocationTimeout(groupId: string, memberId: string, memberEpoch: number): GroupDecision<void> {
     const group = this.existing(groupId);
     const member = group instanceof Refused ? undefined : group.members.get(memberId);
-    if (group instanceof Refused || member?.memberEpoch !== memberEpoch) return nothing;
+    // The record that it has to give something up may have been refused.
+    const isRevoking = member?.state === streamsMemberStates.unrevokedTasks && member.memberEpoch === memberEpoch;
+    if (group instanceof Refused || !isRevoking) return nothing;
     this.context.logger.info({ group: groupId, member: memberId }, "the member did not give up its tasks in time");
-    return { records: this.fence(group, member), answer: undefined };
+    return this.fence(group, member);
   }
 
   /** The members that came together get their tasks at once, whichever of them is heard first. */
@@ -320,8 +328,11 @@ export class StreamsHeartbeat {
     },
   ): StreamsAnswer {
     const { before, after, configuration, topology } = step;
-    // Tasks are told to who joins, and when they have changed.
-    const isTold = request.memberEpoch === joinEpoch || !sameTasks(before.assigned, after.assigned, false);
+    // Tasks are told to who joins, when they have changed, and to who says everything: the answer that told them may have been lost.
+    const isFull =
+      request.memberEpoch === joinEpoch ||
+      (request.rebalanceTimeoutMs !== -1 && request.activeTasks !== null && request.standbyTasks !== null);
+    const isTold = isFull || !sameTasks(before.assigned, after.assigned, false);
     if (isTold && after.userEndpoint !== null && !step.isNewGroup) group.endpointEpoch++;
     const hasOtherEndpoints =
       group.endpointEpoch !== request.endpointInformationEpoch || (step.isNewGroup && after.userEndpoint !== null);
@@ -370,10 +381,12 @@ export class StreamsHeartbeat {
   }
 
   onLoaded(group: StreamsGroup): void {
-    for (const member of group.members.values()) {
-      this.timeSession(group.groupId, member.memberId);
-      if (member.state === streamsMemberStates.unrevokedTasks) this.timeRevocation(group.groupId, member);
-    }
+    for (const member of group.members.values()) this.time(group.groupId, member);
+  }
+
+  private time(groupId: string, member: StreamsMember): void {
+    this.timeSession(groupId, member.memberId);
+    if (member.state === streamsMemberStates.unrevokedTasks) this.timeRevocation(groupId, member);
   }
 }
 

@@ -17,10 +17,11 @@ import type { GroupContext } from "../group-context.ts";
 import { timerKeys } from "../group-timers.ts";
 import type { ConsumerGroup } from "./consumer-group.ts";
 import type { ConsumerHeartbeat } from "./consumer-heartbeat.ts";
-import { type ConsumerMember, memberStates, newMember, sameNames } from "./consumer-member.ts";
+import { type ConsumerMember, joinEpoch, memberStates, newMember, sameNames, type Target } from "./consumer-member.ts";
 import { type ConsumerMigration, subscriptionOf } from "./consumer-migration.ts";
 import type { Owned } from "./consumer-reconcile.ts";
 import { currentAssignmentRecord, memberRecord, memberTombstones, targetRecord } from "./consumer-records.ts";
+import { metadataHashOf } from "./metadata-hash.ts";
 import { Refused } from "./refused.ts";
 
 const memberIdRequiredFrom = 4;
@@ -65,6 +66,7 @@ export class ConsumerClassic {
     if (subscription === null) return refuse(ErrorCode.INCONSISTENT_GROUP_PROTOCOL);
     const records: GroupRecord[] = [];
     const { before, replacedId } = this.memberFor(group, memberId, request.groupInstanceId, records);
+    const replaced = replacedId === null ? undefined : group.members.get(replacedId);
     const updated: ConsumerMember = {
       ...before,
       instanceId: request.groupInstanceId ?? before.instanceId,
@@ -86,7 +88,24 @@ export class ConsumerClassic {
     this.restartSession(groupId, after);
     this.context.timers.cancel(timerKeys.consumerClassicJoin(groupId, memberId));
     this.time("consumer-classic-sync", groupId, after);
-    return { records, answer: undefined, settled: answerWhenWritten(after, after.memberEpoch, answer) };
+    const settled = this.answered(group, replaced === undefined ? [] : [replaced], after, after.memberEpoch, answer);
+    return { records, answer: undefined, settled };
+  }
+
+  /** Answers once it is written; where it is not, those whose place was to be another's are timed as before. */
+  private answered(
+    group: ConsumerGroup,
+    before: readonly ConsumerMember[],
+    member: ConsumerMember,
+    generationId: number,
+    answer: JoinAnswer,
+  ): (errorCode: number | null) => void {
+    const takeBack = this.consumer.timedAgainWhereRefused(group, before);
+    const answerNow = answerWhenWritten(member, generationId, answer);
+    return (errorCode) => {
+      takeBack(errorCode);
+      answerNow(errorCode);
+    };
   }
 
   /** The last member of the new protocol was a static one, and comes back with the old: the group goes back with it. */
@@ -104,10 +123,11 @@ export class ConsumerClassic {
     if (!this.migration.mayDowngrade([...rest, updated])) return null;
     const isStale =
       group.groupEpoch > group.assignmentEpoch ||
+      group.metadataHash !== metadataHashOf(group.subscribedTopics(), this.context.topics) ||
       !sameNames(replaced.subscribedTopicNames, updated.subscribedTopicNames);
     const successor = { memberId, of: replaced.memberId, isStale };
     const records = this.migration.downgrade(group, [...rest, updated], nowMs, successor);
-    const settled = answerWhenWritten(updated, group.groupEpoch, answer);
+    const settled = this.answered(group, [...rest, replaced], updated, group.groupEpoch, answer);
     return { records, answer: undefined, isApplied: true, settled };
   }
 
@@ -121,12 +141,15 @@ export class ConsumerClassic {
     const holder = holderId === undefined ? undefined : group.members.get(holderId);
     if (holder === undefined || holder.memberId === memberId)
       return { before: group.members.get(memberId) ?? newMember(memberId), replacedId: null };
-    const before: ConsumerMember = { ...holder, memberId, memberEpoch: group.assignmentEpoch };
+    // In the group's epoch it counts as having all of its target: only where it has.
+    const target = group.targetOf(holder.memberId);
+    const memberEpoch = hasTarget(holder, target) ? group.assignmentEpoch : joinEpoch;
+    const before: ConsumerMember = { ...holder, memberId, memberEpoch };
     this.consumer.cancelTimers(group, holder.memberId);
     records.push(
       ...memberTombstones(group.groupId, holder.memberId),
       memberRecord(group.groupId, before),
-      targetRecord(group.groupId, memberId, group.targetOf(holder.memberId)),
+      targetRecord(group.groupId, memberId, target),
       currentAssignmentRecord(group.groupId, before),
     );
     return { before, replacedId: holder.memberId };
@@ -274,6 +297,16 @@ function identityError(group: ConsumerGroup, memberId: string, instanceId: strin
     if (holder !== memberId) return ErrorCode.FENCED_INSTANCE_ID;
   }
   return group.members.has(memberId) ? ErrorCode.NONE : ErrorCode.UNKNOWN_MEMBER_ID;
+}
+
+/** It has nothing else, and nothing to give up. */
+function hasTarget(member: ConsumerMember, target: Target): boolean {
+  if (member.pendingRevocation.size > 0 || member.assigned.size !== target.size) return false;
+  for (const [topic, partitions] of target) {
+    const own = member.assigned.get(topic);
+    if (own?.size !== partitions.length || partitions.some((partition) => !own.has(partition))) return false;
+  }
+  return true;
 }
 
 /** A partition of its target is still with another. */

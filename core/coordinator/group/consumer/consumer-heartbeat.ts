@@ -115,14 +115,23 @@ export class ConsumerHeartbeat {
       this.cancelTimers(group, memberId);
     }
     const rest = [...group.members.values()].filter(({ memberId }) => !gone.has(memberId));
-    if (this.migration.mayDowngrade(rest))
-      return { records: this.migration.downgrade(group, rest, nowMs), answer: undefined, isApplied: true };
+    if (this.migration.mayDowngrade(rest)) {
+      const settled = this.timedAgainWhereRefused(group, [...members, ...rest]);
+      return { records: this.migration.downgrade(group, rest, nowMs), answer: undefined, isApplied: true, settled };
+    }
     const regexesInUse = new Set(rest.map(({ subscribedTopicRegex }) => subscribedTopicRegex));
     for (const regex of group.regexes.keys())
       if (!regexesInUse.has(regex)) records.push(regexTombstone(groupId, regex));
     const hash = metadataHashOf(group.subscribedTopics(rest), this.context.topics);
     records.push(groupEpochRecord(groupId, group.groupEpoch + 1, hash));
-    return { records, answer: undefined };
+    return { records, answer: undefined, settled: this.timedAgainWhereRefused(group, members) };
+  }
+
+  /** Members that could not be taken out are members still: without a timer one that is dead would stay for ever. */
+  timedAgainWhereRefused(group: ConsumerGroup, members: readonly ConsumerMember[]): (errorCode: number | null) => void {
+    return (errorCode) => {
+      if (errorCode !== null) for (const member of members) this.time(group, member);
+    };
   }
 
   onSessionTimeout(groupId: string, memberId: string, nowMs: number): GroupDecision<void> {
@@ -138,7 +147,8 @@ export class ConsumerHeartbeat {
     const group = this.existing(groupId);
     if (group instanceof Refused) return nothing;
     const member = group.members.get(memberId);
-    if (member === undefined || member.memberEpoch !== memberEpoch) return nothing;
+    // The record that it has to give something up may have been refused.
+    if (member?.state !== memberStates.unrevokedPartitions || member.memberEpoch !== memberEpoch) return nothing;
     this.context.logger.info({ group: groupId, member: memberId }, "the member did not give up its partitions in time");
     return this.fence(group, [member], nowMs);
   }
@@ -171,6 +181,7 @@ export class ConsumerHeartbeat {
     const joined = this.memberFor(group, request, memberId, owned, records);
     if (joined instanceof Refused) return joined;
     const { member, replacedId } = joined;
+    const replaced = replacedId === null ? undefined : group.members.get(replacedId);
     const updated = updatedMember(member, request, client);
     if (updated.subscribedTopicRegex !== member.subscribedTopicRegex && updated.subscribedTopicRegex !== "") {
       const problem = this.regexes.problemOf(updated.subscribedTopicRegex);
@@ -180,6 +191,11 @@ export class ConsumerHeartbeat {
     const after = this.advance(group, { before: member, updated, replacedId, isNew, owned, nowMs }, records);
     if (after instanceof Refused) return after;
     found.accept?.();
+    const settled = (errorCode: number | null): void => {
+      if (errorCode === null) return;
+      found.takeBack?.();
+      if (replaced !== undefined) this.time(group, replaced);
+    };
     const { heartbeatIntervalMs, sessionTimeoutMs } = this.context.config.consumerGroup(groupId);
     const sessionKey = timerKeys.consumerSession(groupId, memberId);
     this.context.timers.set(sessionKey, sessionTimeoutMs, { kind: "consumer-session", groupId, memberId });
@@ -192,6 +208,7 @@ export class ConsumerHeartbeat {
     const isTold = isFull || !samePartitions(member.assigned, after.assigned);
     return {
       records,
+      ...(found.takeBack === undefined && replaced === undefined ? {} : { settled }),
       answer: {
         throttleTimeMs: 0,
         errorCode: ErrorCode.NONE,
@@ -207,7 +224,7 @@ export class ConsumerHeartbeat {
     groupId: string,
     isJoining: boolean,
     records: GroupRecord[],
-  ): { readonly group: ConsumerGroup; readonly accept?: () => void } | Refused {
+  ): { readonly group: ConsumerGroup; readonly accept?: () => void; readonly takeBack?: () => void } | Refused {
     const existing = this.context.groups.get(groupId);
     if (existing instanceof ConsumerGroup) return { group: existing };
     if (!isJoining || (existing !== undefined && !(existing instanceof ClassicGroup))) {
@@ -381,18 +398,15 @@ export class ConsumerHeartbeat {
   // --- loading ---------------------------------------------------------------------------------
 
   onLoaded(group: ConsumerGroup): void {
-    const { groupId } = group;
-    const { sessionTimeoutMs } = this.context.config.consumerGroup(groupId);
-    for (const member of group.members.values()) {
-      const { memberId } = member;
-      const key = timerKeys.consumerSession(groupId, memberId);
-      this.context.timers.set(key, member.classic?.sessionTimeoutMs ?? sessionTimeoutMs, {
-        kind: "consumer-session",
-        groupId,
-        memberId,
-      });
-      if (member.state === memberStates.unrevokedPartitions) this.timeRevocation(groupId, member);
-    }
+    for (const member of group.members.values()) this.time(group, member);
+  }
+
+  private time({ groupId }: ConsumerGroup, member: ConsumerMember): void {
+    const { memberId } = member;
+    const timeoutMs = member.classic?.sessionTimeoutMs ?? this.context.config.consumerGroup(groupId).sessionTimeoutMs;
+    const timer = { kind: "consumer-session", groupId, memberId } as const;
+    this.context.timers.set(timerKeys.consumerSession(groupId, memberId), timeoutMs, timer);
+    if (member.state === memberStates.unrevokedPartitions) this.timeRevocation(groupId, member);
   }
 }
 

@@ -38,6 +38,8 @@ export interface Upgraded {
   readonly records: GroupRecord[];
   /** Once the join that caused it is accepted: members that wait join again, timers become those of the new group. */
   accept(): void;
+  /** The records could not be written: the classic group is back. */
+  takeBack(): void;
 }
 
 export class ConsumerMigration {
@@ -80,6 +82,10 @@ export class ConsumerMigration {
       group,
       records: [groupMetadataTombstone(groupId), ...records],
       accept: () => this.acceptUpgrade(classic, group),
+      takeBack: () => {
+        // A session that ended while its member waited for an answer has no timer any more.
+        for (const member of classic.members.values()) this.rebalance.restartSession(classic, member);
+      },
     };
   }
 
@@ -122,21 +128,18 @@ export class ConsumerMigration {
     };
   }
 
+  /** The timers of the classic group run on, in case it comes back; they find nothing to do where it does not. */
   private acceptUpgrade(classic: ClassicGroup, group: ConsumerGroup): void {
     const { groupId } = classic;
     const { timers } = this.context;
-    timers.cancel(timerKeys.classicJoin(groupId));
-    timers.cancel(timerKeys.classicSync(groupId));
     for (const member of classic.members.values()) {
       const { memberId, sessionTimeoutMs } = member;
       classic.answerJoin(member, joinError(memberId, ErrorCode.REBALANCE_IN_PROGRESS));
       classic.answerSync(member, ErrorCode.REBALANCE_IN_PROGRESS);
-      this.rebalance.endSession(classic, memberId);
       if (!group.members.has(memberId)) continue;
       const key = timerKeys.consumerSession(groupId, memberId);
       timers.set(key, sessionTimeoutMs, { kind: "consumer-session", groupId, memberId });
     }
-    for (const memberId of classic.pendingJoin) this.rebalance.endSession(classic, memberId);
   }
 
   // --- back ------------------------------------------------------------------------------------
@@ -162,10 +165,13 @@ export class ConsumerMigration {
     const { groupId } = group;
     const classic = new ClassicGroup(groupId, nowMs);
     classic.generationId = group.groupEpoch;
+    const isStale = successor === null || successor.isStale;
     const assignments = new Map<string, Buffer>();
     for (const member of rest) {
       const targetId = successor?.memberId === member.memberId ? successor.of : member.memberId;
-      const assignment = this.assignmentBytes(member, group.targetOf(targetId));
+      // Until they have joined again members have what they had, not what they were to get: should the group change once more before that,
+      // nobody else is given it.
+      const assignment = this.assignmentBytes(member, isStale ? heldBy(member) : group.targetOf(targetId));
       assignments.set(member.memberId, assignment);
       const classicMember = new ClassicMember({
         memberId: member.memberId,
@@ -183,15 +189,18 @@ export class ConsumerMigration {
     classic.protocolName = classic.selectProtocol();
     classic.readSubscriptions();
     this.context.groups.set(groupId, classic);
+    // What is written stands a generation ahead where a rebalance is due: should the coordinator move before that ends, members join again, rather
+    // than go on as if nobody had left.
+    if (isStale) classic.generationId++;
     const records = [...consumerGroupTombstones(group), groupMetadataRecord(classic, assignments)];
+    classic.generationId = group.groupEpoch;
     for (const member of classic.members.values()) {
       this.context.timers.cancel(timerKeys.consumerSession(groupId, member.memberId));
       this.context.timers.cancel(timerKeys.consumerClassicJoin(groupId, member.memberId));
       this.context.timers.cancel(timerKeys.consumerClassicSync(groupId, member.memberId));
       this.rebalance.restartSession(classic, member);
     }
-    if (successor === null || successor.isStale)
-      this.rebalance.prepare(classic, "the group went back to the classic protocol", nowMs);
+    if (isStale) this.rebalance.prepare(classic, "the group went back to the classic protocol", nowMs);
     return records;
   }
 
@@ -220,6 +229,14 @@ export function subscriptionOf(
     if (error instanceof MalformedMessage) return null;
     throw error;
   }
+}
+
+/** What it has, and what it has still to give up. */
+function heldBy({ assigned, pendingRevocation }: ConsumerMember): Assigned {
+  const held = new Map(assigned);
+  for (const [topic, partitions] of pendingRevocation)
+    held.set(topic, new Map([...(held.get(topic) ?? []), ...partitions]));
+  return held;
 }
 
 function userDataOf(member: ClassicMember): Buffer | null {
