@@ -22,6 +22,8 @@ import {
   type QuotaHook,
   type TransactionVerifier,
 } from "./parts.ts";
+import type { Peers } from "./peers/peers.ts";
+import { Replication } from "./replication/replication.ts";
 import { Router } from "./router.ts";
 import { type Authorizer, allowAll } from "./security-seam.ts";
 
@@ -39,6 +41,8 @@ export interface BrokerOptions {
   readonly authorizer?: Authorizer;
   readonly quotas?: QuotaHook;
   readonly transactionVerifier?: TransactionVerifier;
+  /** To other brokers. Without them this broker follows nobody. */
+  readonly peers?: Peers;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly random: Random;
@@ -70,6 +74,8 @@ export class Broker {
       authorizer: options.authorizer ?? allowAll,
       quotas: options.quotas ?? noQuota,
       transactionVerifier: options.transactionVerifier ?? null,
+      peers: options.peers ?? null,
+      replication: replicationOf(options, partitions),
       fetchSessions: new FetchSessionCache(config.fetchSessionCountMax, clock, options.random),
       responseBuffers: new ResponseBuffers(),
       readPace: new ReadPace(),
@@ -149,8 +155,27 @@ export class Broker {
   async stop(): Promise<void> {
     for (const listener of this.listeners) await listener.stopAccepting();
     this.forgetImage?.();
+    this.parts.replication?.close();
     await this.parts.partitions.close();
     for (const listener of this.listeners) listener.closeSessions();
     this.parts.requestWheel.close();
   }
+}
+
+function replicationOf(options: BrokerOptions, partitions: PartitionManager): Replication | null {
+  const { cluster, config, metadata, peers } = options;
+  if (peers === undefined) return null;
+  const listener = config.listeners.find(({ isInterBroker }) => isInterBroker) ?? config.listeners[0];
+  const replication = new Replication({
+    ...options,
+    ...{ partitions, peers },
+    nodeId: config.nodeId,
+    settings: cluster.settings,
+    interBrokerListener: listener?.name ?? "",
+    image: () => metadata.image,
+    brokerEpoch: () => cluster.brokerEpoch,
+    channel: options.controllerChannel,
+  });
+  partitions.replication = replication;
+  return replication;
 }

@@ -10,6 +10,8 @@ import type { ReadPace } from "./fetch/read-pace.ts";
 import type { ResponseBuffers } from "./fetch/response-buffers.ts";
 import type { ClusterAccess } from "./metadata/cluster-access.ts";
 import type { PartitionManager } from "./partition/partition-manager.ts";
+import type { Peers } from "./peers/peers.ts";
+import type { Replication } from "./replication/replication.ts";
 import type { Authorizer, RequestOrigin } from "./security-seam.ts";
 
 /** The cluster's metadata as this node knows it. */
@@ -29,7 +31,12 @@ export interface ControllerChannel {
   request<Key extends ApiKey>(
     key: Key,
     request: RequestOf<Key>,
-    origin: RequestOrigin & { readonly clientId: string | null; readonly timeoutMs: number },
+    origin: RequestOrigin & {
+      readonly clientId: string | null;
+      readonly timeoutMs: number;
+      readonly apiKey?: ApiKey;
+      readonly apiVersion?: number;
+    },
   ): Promise<ResponseInitOf<Key>>;
 }
 
@@ -73,6 +80,9 @@ export interface BrokerParts {
   readonly authorizer: Authorizer;
   readonly quotas: QuotaHook;
   readonly transactionVerifier: TransactionVerifier | null;
+  /** The ways to other brokers. Null for a broker that stands alone. */
+  readonly peers: Peers | null;
+  readonly replication: Replication | null;
   readonly fetchSessions: FetchSessionCache;
   readonly responseBuffers: ResponseBuffers;
   readonly readPace: ReadPace;

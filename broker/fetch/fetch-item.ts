@@ -31,6 +31,8 @@ export class FetchItem {
   logStartOffset = -1;
   slice: LogSlice | null = null;
   divergingEpoch: { epoch: number; endOffset: number } | null = null;
+  /** KIP-392: nothing is read here, the consumer is to ask this replica. */
+  preferredReadReplica = -1;
   records: Buffer | null = null;
   abortedTransactions: { producerId: number; firstOffset: number }[] | null = null;
 
@@ -68,6 +70,7 @@ export class FetchItem {
     this.logStartOffset = -1;
     this.slice = null;
     this.divergingEpoch = null;
+    this.preferredReadReplica = -1;
     this.records = null;
     this.abortedTransactions = null;
   }
@@ -86,6 +89,7 @@ export class FetchItem {
     this.lastStableOffset = -1;
     this.logStartOffset = -1;
     this.slice = null;
+    this.preferredReadReplica = -1;
   }
 
   get recordsBytes(): number {
@@ -94,7 +98,7 @@ export class FetchItem {
 
   /** KIP-227: whether an incremental answer has to name this partition. Remembers what it will then have told. */
   takeNews(): boolean {
-    let isNews = this.recordsBytes > 0 || this.divergingEpoch !== null;
+    let isNews = this.recordsBytes > 0 || this.divergingEpoch !== null || this.preferredReadReplica >= 0;
     if (this.sentHighWatermark !== this.highWatermark) {
       isNews = true;
       this.sentHighWatermark = this.highWatermark;
@@ -119,7 +123,7 @@ export class FetchItem {
       lastStableOffset: this.lastStableOffset,
       logStartOffset: this.logStartOffset,
       abortedTransactions: this.isRefusedEarly ? [] : this.abortedTransactions,
-      preferredReadReplica: -1,
+      preferredReadReplica: this.preferredReadReplica,
       records: this.records ?? noRecords,
       ...(this.divergingEpoch === null ? {} : { divergingEpoch: this.divergingEpoch }),
       ...(currentLeader === undefined ? {} : { currentLeader }),

@@ -12,6 +12,16 @@ export interface FetchBounds {
   readonly isReadCommitted: boolean;
   /** -1 for a consumer. */
   readonly replicaId: number;
+  /** Followers, and consumers that do not know that they might read elsewhere. */
+  readonly onlyFromLeader: boolean;
+}
+
+/** What a fetch is given besides the log's own answer. */
+export interface FetchGuide {
+  /** Where a consumer should rather read (KIP-392); -1: here. */
+  readReplicaOf(partition: Partition, fetchOffset: number): number;
+  /** Whether a follower of this partition gets no records for now (KIP-73). */
+  isHeldBack(partition: Partition): boolean;
 }
 
 export interface FetchPlanner {
@@ -60,8 +70,11 @@ export interface FetchPlan {
   readonly isUrgent: boolean;
 }
 
+/** Serves whatever is asked. */
+export const noGuide: FetchGuide = { readReplicaOf: () => -1, isHeldBack: () => false };
+
 /** Names the bytes for each item in turn, within the bounds of the request and of the partition. */
-export function planFetch(items: readonly FetchItem[], bounds: FetchBounds): FetchPlan {
+export function planFetch(items: readonly FetchItem[], bounds: FetchBounds, guide: FetchGuide = noGuide): FetchPlan {
   let left = bounds.bytesMax;
   // Whatever the bounds are, the first batch comes whole, so that a consumer never gets stuck before a large one.
   let minOneBatch = true;
@@ -69,8 +82,9 @@ export function planFetch(items: readonly FetchItem[], bounds: FetchBounds): Fet
   let isUrgent = false;
   for (const item of items) {
     if (item.isRefusedEarly) continue;
-    planItem(item, bounds, Math.min(item.bytesMax, left), minOneBatch);
-    if (item.errorCode !== ErrorCode.NONE || item.divergingEpoch !== null) isUrgent = true;
+    planItem(item, bounds, guide, Math.min(item.bytesMax, left), minOneBatch);
+    if (item.errorCode !== ErrorCode.NONE || item.divergingEpoch !== null || item.preferredReadReplica >= 0)
+      isUrgent = true;
     const size = item.recordsBytes;
     if (size > 0) minOneBatch = false;
     bytes += size;
@@ -79,26 +93,37 @@ export function planFetch(items: readonly FetchItem[], bounds: FetchBounds): Fet
   return { bytes, isUrgent };
 }
 
-function planItem(item: FetchItem, bounds: FetchBounds, bytesMax: number, minOneBatch: boolean): void {
+function planItem(
+  item: FetchItem,
+  bounds: FetchBounds,
+  guide: FetchGuide,
+  bytesMax: number,
+  minOneBatch: boolean,
+): void {
   const { partition } = item;
   item.slice = null;
   item.divergingEpoch = null;
+  item.preferredReadReplica = -1;
   item.errorCode = ErrorCode.NONE;
   if (partition === null) {
     item.refuse(ErrorCode.NOT_LEADER_OR_FOLLOWER);
     return;
   }
-  const problem = partition.leaderProblem(item.currentLeaderEpoch);
+  const { currentLeaderEpoch } = item;
+  const problem = bounds.onlyFromLeader
+    ? partition.leaderProblem(currentLeaderEpoch)
+    : partition.replicaProblem(currentLeaderEpoch);
   if (problem !== ErrorCode.NONE) {
     item.refuse(problem);
     return;
   }
   if (bounds.replicaId >= 0 && !partition.replicas.includes(bounds.replicaId)) {
-    item.refuse(ErrorCode.NOT_LEADER_OR_FOLLOWER);
+    // Right in its epoch, but the metadata that made it a replica is not here yet: it asks again.
+    item.refuse(currentLeaderEpoch >= 0 ? ErrorCode.UNKNOWN_LEADER_EPOCH : ErrorCode.NOT_LEADER_OR_FOLLOWER);
     return;
   }
   try {
-    readItem(item, partition, bounds, bytesMax, minOneBatch);
+    readItem(item, partition, bounds, guide, bytesMax, minOneBatch);
   } catch (error) {
     // A batch header that had to be looked at cannot be read.
     if (!(error instanceof DiskError)) throw error;
@@ -110,14 +135,19 @@ function readItem(
   item: FetchItem,
   partition: Partition,
   bounds: FetchBounds,
+  guide: FetchGuide,
   bytesMax: number,
   minOneBatch: boolean,
 ): void {
-  const log = partition.leaderLog;
+  const log = partition.log!;
   item.highWatermark = log.highWatermark;
   item.lastStableOffset = log.lastStableOffset;
   item.logStartOffset = log.logStartOffset;
   item.abortedTransactions = bounds.isReadCommitted ? [] : null;
+  if (bounds.replicaId < 0 && partition.isLeader) {
+    item.preferredReadReplica = guide.readReplicaOf(partition, item.fetchOffset);
+    if (item.preferredReadReplica >= 0) return;
+  }
   if (item.lastFetchedEpoch >= 0 && hasDiverged(item, partition)) return;
   const upTo =
     bounds.replicaId >= 0 ? log.writtenEndOffset : bounds.isReadCommitted ? log.lastStableOffset : log.highWatermark;
@@ -127,6 +157,7 @@ function readItem(
     return;
   }
   if (item.fetchOffset >= upTo || (bytesMax <= 0 && !minOneBatch)) return;
+  if (bounds.replicaId >= 0 && guide.isHeldBack(partition)) return;
   const outcome = log.read(offsetOf(item.fetchOffset), {
     bytesMax: Math.max(0, bytesMax),
     upTo: upTo as Offset,
@@ -141,7 +172,7 @@ function readItem(
 
 /** KIP-595: the last epoch that the fetcher has ends earlier here, or is not known: it has to cut its log back. */
 function hasDiverged(item: FetchItem, partition: Partition): boolean {
-  const log = partition.leaderLog;
+  const log = partition.log!;
   const known = log.endOffsetForEpoch(item.lastFetchedEpoch);
   if (known.epoch < 0 || known.endOffset < 0 || item.fetchOffset < log.logStartOffset) {
     item.refuse(ErrorCode.OFFSET_OUT_OF_RANGE);

@@ -1,16 +1,25 @@
 // Fetch, versions 4-18. Names byte ranges of the logs, waits for more where the client asks for it, sends what is there.
 //
 //   7   fetch sessions (KIP-227)             9   current leader epoch checks (KIP-320)
-//   12  diverging epoch (KIP-595)            13  topic ids (KIP-516)
-//   15  replica state                        16  current leader and its endpoint in the answer (KIP-951)
+//   11  rack, preferred read replica (KIP-392)      12  diverging epoch (KIP-595)      13  topic ids (KIP-516)
+//   15  replica state (KIP-903)                     16  current leader and its endpoint in the answer (KIP-951)
 //
 // A fetch that waits is one object in the lists of its partitions: it holds no bytes, is woken by the append that brings enough, by its
-// deadline, or ends with its connection. Left out: preferred read replicas (the leader serves everybody), remote storage.
+// deadline, or ends with its connection. A follower's fetch says how far it is: that is noted when it comes, before it waits, and may move the
+// high watermark. Left out: remote storage.
 import { type ApiKey, ErrorCode, type FetchRequest, type FetchResponseInit } from "@blumfeld/core/protocol";
 import { WheelTimer } from "@blumfeld/host/process";
 import { type FetchContext, fetchContextOf, fetchTopicIdVersion, wordFetchAnswer } from "../fetch/fetch-context.ts";
 import type { FetchItem } from "../fetch/fetch-item.ts";
-import { type FetchBounds, planFetch, refuseEarly, resolveItems } from "../fetch/fetch-plan.ts";
+import {
+  type FetchBounds,
+  type FetchGuide,
+  type FetchPlan,
+  noGuide,
+  planFetch,
+  refuseEarly,
+  resolveItems,
+} from "../fetch/fetch-plan.ts";
 import { readItems } from "../fetch/fetch-read.ts";
 import type { Partition } from "../partition/partition.ts";
 import type { WaitingFetch } from "../partition/waiting.ts";
@@ -25,7 +34,9 @@ type Context = RequestContext<typeof ApiKey.Fetch>;
 export const fetchWaitMsMax = 300_000;
 const leaderHintVersion = 16;
 const replicaStateVersion = 15;
+const rackVersion = 11;
 const readCommitted = 1;
+const consumerId = -1;
 
 export function createFetchHandler(parts: BrokerParts): Handler<typeof ApiKey.Fetch> {
   return (request, context) => {
@@ -43,6 +54,9 @@ class Fetch extends WheelTimer implements WaitingFetch {
   private readonly context: Context;
   private readonly fetchContext: FetchContext;
   private readonly bounds: FetchBounds;
+  private readonly guide: FetchGuide;
+  private readonly brokerEpoch: number;
+  readonly isFollower: boolean;
   private readonly bytesMin: number;
   private readonly waitMs: number;
   /** Where it is parked. */
@@ -55,9 +69,20 @@ class Fetch extends WheelTimer implements WaitingFetch {
     this.parts = parts;
     this.context = context;
     this.fetchContext = fetchContext;
-    const replicaId = context.apiVersion >= replicaStateVersion ? request.replicaState.replicaId : request.replicaId;
-    const bytesMax = Math.min(request.maxBytes, parts.config.fetchBytesMax);
-    this.bounds = { bytesMax, isReadCommitted: request.isolationLevel === readCommitted && replicaId < 0, replicaId };
+    const { apiVersion } = context;
+    const hasState = apiVersion >= replicaStateVersion;
+    const replicaId = hasState ? request.replicaState.replicaId : request.replicaId;
+    this.brokerEpoch = hasState ? Number(request.replicaState.replicaEpoch) : -1;
+    this.isFollower = replicaId >= 0;
+    // A follower's bound is its own.
+    const bytesMax = this.isFollower ? request.maxBytes : Math.min(request.maxBytes, parts.config.fetchBytesMax);
+    this.bounds = {
+      bytesMax,
+      isReadCommitted: request.isolationLevel === readCommitted && replicaId < 0,
+      replicaId,
+      onlyFromLeader: this.isFollower || (replicaId === consumerId && apiVersion < rackVersion),
+    };
+    this.guide = parts.replication?.guideOf(replicaId, request.rackId, context.listenerName) ?? noGuide;
     this.bytesMin = Math.min(request.minBytes, bytesMax);
     this.waitMs = Math.min(request.maxWaitMs, fetchWaitMsMax);
   }
@@ -65,7 +90,9 @@ class Fetch extends WheelTimer implements WaitingFetch {
   begin(): ReturnType<Handler<typeof ApiKey.Fetch>> {
     const { items } = this.fetchContext;
     const isRefused = this.refuseFollower() || this.resolve();
-    const plan = planFetch(items, this.boundsNow());
+    const plan = this.plan();
+    // The answer to a follower has the high watermark that its own fetch made.
+    if (this.isFollower && !isRefused) this.noteProgress();
     const isEnough =
       plan.bytes >= this.bytesMin || plan.isUrgent || isRefused || items.length === 0 || this.waitMs <= 0;
     if (!isEnough) {
@@ -76,6 +103,25 @@ class Fetch extends WheelTimer implements WaitingFetch {
     const reading = this.read(plan.bytes);
     if (reading !== null) return reading.then(() => this.response());
     return this.response();
+  }
+
+  private plan(): FetchPlan {
+    return planFetch(this.fetchContext.items, this.boundsNow(), this.guide);
+  }
+
+  /** What a follower asks for it has up to there. */
+  private noteProgress(): void {
+    const { brokerEpoch, bounds } = this;
+    for (const item of this.fetchContext.items) {
+      const { divergingEpoch, errorCode, fetchOffset, followerLogStartOffset, partition } = item;
+      if (partition === null || errorCode !== ErrorCode.NONE || divergingEpoch !== null) continue;
+      const problem = partition.onFollowerFetch({
+        brokerId: bounds.replicaId,
+        ...{ brokerEpoch, fetchOffset, logStartOffset: followerLogStartOffset },
+      });
+      if (problem !== ErrorCode.NONE) item.refuse(problem);
+      else item.highWatermark = partition.log!.highWatermark;
+    }
   }
 
   /** Fetching as a replica moves the high watermark: not for everybody (CVE-2018-1288). */
@@ -129,13 +175,13 @@ class Fetch extends WheelTimer implements WaitingFetch {
 
   onReadable(): void {
     if (this.isAnswered) return;
-    const plan = planFetch(this.fetchContext.items, this.boundsNow());
+    const plan = this.plan();
     if (plan.bytes >= this.bytesMin || plan.isUrgent) this.answer(plan.bytes);
   }
 
   override onDeadline(): void {
     if (this.isAnswered) return;
-    this.answer(planFetch(this.fetchContext.items, this.boundsNow()).bytes);
+    this.answer(this.plan().bytes);
   }
 
   private answer(bytes: number): void {
@@ -184,9 +230,11 @@ class Fetch extends WheelTimer implements WaitingFetch {
       bytes += item.recordsBytes;
       last.partitions.push(item.toResponse(hints?.of(item.topic, item.index, item.errorCode)));
     }
+    if (this.isFollower) parts.replication?.onFollowerAnswer(this.bounds.replicaId, wording.items);
     // A session keeps its items; what was found this time is not kept with them.
     for (const item of fetchContext.items) item.release();
-    const throttleTimeMs = parts.quotas.onFetch(context, context.clientId, bytes);
+    // What replicates is bounded by its own throttle.
+    const throttleTimeMs = this.isFollower ? 0 : parts.quotas.onFetch(context, context.clientId, bytes);
     return {
       throttleTimeMs,
       errorCode: wording.errorCode,

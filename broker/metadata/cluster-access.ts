@@ -14,6 +14,8 @@ export interface ClusterAccess {
   readonly settings: BrokerSettings;
   readonly leader: LeaderAndEpoch;
   readonly kraftVersion: number;
+  /** Of this broker's registration; -1 before it. */
+  readonly brokerEpoch: number;
   /** Null where this node does not lead the quorum: whoever does has to be asked. */
   describeQuorum(nowMs: number): QuorumDescription | null;
   /** A producer id that no one has. Rejects with RequestError where the controller gives no more. */

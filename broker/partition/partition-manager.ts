@@ -5,6 +5,7 @@ import type { MetadataDelta, MetadataImage, TopicImage } from "@blumfeld/core/co
 import type { LogManager, PartitionLog } from "@blumfeld/core/log";
 import { partitionIndexOf, type TopicPartition } from "@blumfeld/core/model";
 import { Partition, type PartitionHost } from "./partition.ts";
+import { noReplication, type PartitionReplication } from "./partition-replication.ts";
 import type { WritePace } from "./write-pace.ts";
 import { WriteTurn } from "./write-turn.ts";
 
@@ -35,6 +36,8 @@ export interface PartitionManagerParts {
 export class PartitionManager implements PartitionHost {
   readonly nodeId: number;
   readonly writeTurn: WriteTurn;
+  /** Set before the first image by a broker that has peers. */
+  replication: PartitionReplication = noReplication;
   private readonly parts: PartitionManagerParts;
   private readonly byTopic = new Map<string, (Partition | undefined)[]>();
   private readonly byTopicId = new Map<Uuid, (Partition | undefined)[]>();
@@ -84,6 +87,10 @@ export class PartitionManager implements PartitionHost {
 
   paceOf(directory: string): WritePace {
     return this.writeTurn.paceOf(directory);
+  }
+
+  nowMs(): number {
+    return this.parts.clock.monotonicMs();
   }
 
   private onHighWatermark(partition: Partition): void {
@@ -151,6 +158,7 @@ export class PartitionManager implements PartitionHost {
     }
     if (partition === undefined) partition = this.addPartition(topic, index);
     const change = partition.apply(image);
+    this.replication.onPartition(partition);
     if (change === "same") return;
     for (const observer of this.observers.get(topic.name) ?? []) {
       if (change === "leader") observer.onLeader(partition);
@@ -197,6 +205,7 @@ export class PartitionManager implements PartitionHost {
     const partitions = this.byTopicId.get(partition.topicId);
     if (partitions !== undefined) partitions[partition.index] = undefined;
     partition.retire();
+    this.replication.onRemoved(partition);
     if (wasLeader) for (const observer of this.observers.get(partition.topic) ?? []) observer.onResigned(partition);
     if (!deleteLog || partition.log === null) return;
     partition.log = null;

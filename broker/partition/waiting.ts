@@ -11,6 +11,15 @@ export interface WaitingAppend {
 
 /** A fetch that had too little to read. */
 export interface WaitingFetch {
+  /** A follower waits for the log to grow, a consumer for what is committed. */
+  readonly isFollower?: boolean;
   /** The partition has more to read, or is no longer this broker's to read from. */
   onReadable(): void;
+}
+
+/** A deletion of records that is in force here, and not yet on every replica. */
+export interface WaitingDeletion {
+  readonly requiredOffset: number;
+  /** Once. */
+  onDeleted(errorCode: number): void;
 }

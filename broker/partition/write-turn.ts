@@ -110,10 +110,15 @@ export class WriteTurn {
 
   private finish(written: readonly Partition[]): void {
     const moved: Partition[] = [];
-    for (const partition of written) if (partition.advanceHighWatermark()) moved.push(partition);
+    for (const partition of written) {
+      partition.advanceHighWatermark();
+      if (partition.takeNews()) moved.push(partition);
+    }
     for (const partition of moved) this.parts.onHighWatermark(partition);
     for (const partition of written) partition.answerAppends();
     for (const partition of moved) partition.wakeFetches();
+    // Last: one answer carries what all of this turn's logs got.
+    for (const partition of written) partition.wakeFollowers();
   }
 
   private fail(partition: Partition, error: unknown): void {

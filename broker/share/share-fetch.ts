@@ -132,7 +132,12 @@ export class ShareFetch extends WheelTimer implements WaitingFetch, ShareWaiter 
       if (fetch !== null) reads.push({ share, fetch });
     }
     const available = Math.min(this.ask.request.maxBytes, this.parts.responseBuffers.availableBytes);
-    const bounds = { bytesMax: available, isReadCommitted: this.ask.isReadCommitted, replicaId: -1 };
+    const bounds = {
+      bytesMax: available,
+      isReadCommitted: this.ask.isReadCommitted,
+      replicaId: -1,
+      onlyFromLeader: true,
+    };
     const fetches = reads.map(({ fetch }) => fetch);
     const { bytes } = planFetch(fetches, bounds);
     for (const { share, fetch } of reads) if (this.noteProblem(share, fetch)) hasError = true;

@@ -77,7 +77,8 @@ export function afterTruncation(position: FetchPosition, log: FollowerLog): void
 
 export interface FetchedPartition {
   readonly errorCode: number;
-  readonly divergingEpoch: { readonly epoch: number; readonly endOffset: number };
+  /** -1 and -1 where the logs have not parted. */
+  readonly divergingEpoch: { readonly epoch: number; readonly endOffset: number | bigint };
 }
 
 export type FetchStep =
@@ -95,8 +96,10 @@ export function stepOf(position: FetchPosition, fetched: FetchedPartition, log: 
   switch (fetched.errorCode) {
     case ErrorCode.NONE: {
       const { divergingEpoch } = fetched;
-      if (divergingEpoch.epoch < 0 && divergingEpoch.endOffset < 0) return { kind: "take" };
-      return { kind: "truncate", truncation: truncationOf(divergingEpoch, log, position.fetchOffset) };
+      const endOffset = Number(divergingEpoch.endOffset);
+      if (divergingEpoch.epoch < 0 && endOffset < 0) return { kind: "take" };
+      const leader = { epoch: divergingEpoch.epoch, endOffset };
+      return { kind: "truncate", truncation: truncationOf(leader, log, position.fetchOffset) };
     }
     case ErrorCode.OFFSET_OUT_OF_RANGE:
       return { kind: "resolve" };

@@ -31,6 +31,7 @@ export class FetchSessionClient<Key> {
   private readonly touched = new Set<Key>();
   /** Removed here; the leader is still to hear of it. */
   private leaving: Key[] = [];
+  private toldNow = 0;
 
   /** A session is under way: requests name only what changed. */
   get isIncremental(): boolean {
@@ -39,6 +40,11 @@ export class FetchSessionClient<Key> {
 
   get keyCount(): number {
     return this.told.size;
+  }
+
+  /** Those that the last request asked about, newly or by the session. */
+  get toldCount(): number {
+    return this.toldNow;
   }
 
   keys(): IterableIterator<Key> {
@@ -66,7 +72,10 @@ export class FetchSessionClient<Key> {
   }
 
   remove(key: Key): void {
-    if (this.isTold(key)) this.leaving.push(key);
+    if (this.isTold(key)) {
+      this.leaving.push(key);
+      this.toldNow--;
+    }
     this.told.delete(key);
     this.touched.delete(key);
   }
@@ -77,14 +86,19 @@ export class FetchSessionClient<Key> {
     const { isIncremental } = this;
     const forgotten = isIncremental ? this.leaving : [];
     this.leaving = [];
+    if (!isIncremental) this.toldNow = 0;
     for (const key of isIncremental ? this.touched : this.told.keys()) {
       const span = spanOf(key);
       const before = isIncremental ? (this.told.get(key) ?? null) : null;
       if (span === null) {
-        if (before !== null) forgotten.push(key);
+        if (before !== null) {
+          forgotten.push(key);
+          this.toldNow--;
+        }
         this.told.set(key, null);
       } else if (before === null || !isSame(before, span)) {
         named.push({ key, span });
+        if (before === null) this.toldNow++;
         this.told.set(key, span);
       }
     }

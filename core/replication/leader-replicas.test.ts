@@ -29,7 +29,7 @@ function leaderOf(isr: readonly number[], replicas: readonly number[] = [1, 2, 3
     lagMsMax: () => lagMs,
     localBrokerEpoch: () => 10,
   });
-  const assignment = { leaderEpoch: 5, partitionEpoch: 7, replicas, isr, leaderRecoveryState: 0 };
+  const assignment = { leaderEpoch: 5, partitionEpoch: 7, replicas, isr };
   leader.begin(assignment, { epochStartOffset, isNewLeader: true, nowMs: 0 });
   const fetch = (id: number, fetchOffset: number, leaderEndOffset: number, nowMs: number, brokerEpoch = id * 10) =>
     leader.onFetch(id, { fetchOffset, logStartOffset: 0, leaderEndOffset, nowMs, brokerEpoch });
@@ -41,7 +41,6 @@ const granted = (wish: IsrWish) => ({
   leaderEpoch: wish.leaderEpoch,
   partitionEpoch: wish.partitionEpoch + 1,
   isr: wish.isr.map(({ brokerId }) => brokerId),
-  leaderRecoveryState: 0,
 });
 
 describe("the high watermark", () => {

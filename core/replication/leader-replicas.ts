@@ -23,7 +23,6 @@ export interface LeaderAssignment {
   readonly partitionEpoch: number;
   readonly replicas: readonly number[];
   readonly isr: readonly number[];
-  readonly leaderRecoveryState: number;
 }
 
 export interface IsrMember {
@@ -37,7 +36,6 @@ export interface IsrWish {
   readonly kind: "expand" | "shrink";
   readonly leaderEpoch: number;
   readonly partitionEpoch: number;
-  readonly leaderRecoveryState: number;
   readonly isr: readonly IsrMember[];
 }
 
@@ -46,7 +44,6 @@ export interface IsrAnswer {
   readonly leaderEpoch: number;
   readonly partitionEpoch: number;
   readonly isr: readonly number[];
-  readonly leaderRecoveryState: number;
 }
 
 /** "changed": what is in sync may be another set now. "again": ask once more with the same wish. "settled": nothing follows from it. */
@@ -69,7 +66,6 @@ export class LeaderReplicas {
   maximalIsr: readonly number[] = [];
   leaderEpoch = -1;
   partitionEpoch = -1;
-  leaderRecoveryState = 0;
   private readonly options: LeaderReplicasOptions;
   /** All replicas but this one. */
   private followers: FollowerState[] = [];
@@ -118,12 +114,11 @@ export class LeaderReplicas {
     return true;
   }
 
-  private takeOver({ isr, leaderEpoch, leaderRecoveryState, partitionEpoch, replicas }: LeaderAssignment): void {
+  private takeOver({ isr, leaderEpoch, partitionEpoch, replicas }: LeaderAssignment): void {
     const { localId } = this.options;
     this.followers = replicas.filter((id) => id !== localId).map((id) => this.follower(id) ?? new FollowerState(id));
     this.leaderEpoch = leaderEpoch;
     this.partitionEpoch = partitionEpoch;
-    this.leaderRecoveryState = leaderRecoveryState;
     this.settle(isr);
   }
 
@@ -208,7 +203,7 @@ export class LeaderReplicas {
   }
 
   private newWish(kind: IsrWish["kind"], isr: readonly number[]): IsrWish {
-    const { leaderEpoch, leaderRecoveryState, options, partitionEpoch } = this;
+    const { leaderEpoch, options, partitionEpoch } = this;
     const members = isr.map((brokerId) => ({
       brokerId,
       brokerEpoch:
@@ -216,7 +211,7 @@ export class LeaderReplicas {
           ? options.localBrokerEpoch()
           : (this.follower(brokerId)?.brokerEpoch ?? brokerEpochNone),
     }));
-    return { kind, leaderEpoch, partitionEpoch, leaderRecoveryState, isr: members };
+    return { kind, leaderEpoch, partitionEpoch, isr: members };
   }
 
   isPending(wish: IsrWish): boolean {
@@ -247,10 +242,9 @@ export class LeaderReplicas {
     }
   }
 
-  private onGranted({ isr, leaderEpoch, leaderRecoveryState, partitionEpoch }: IsrAnswer): IsrAnswerVerdict {
+  private onGranted({ isr, leaderEpoch, partitionEpoch }: IsrAnswer): IsrAnswerVerdict {
     if (leaderEpoch !== this.leaderEpoch || partitionEpoch < this.partitionEpoch) return "settled";
     this.partitionEpoch = partitionEpoch;
-    this.leaderRecoveryState = leaderRecoveryState;
     this.settle(isr);
     return "changed";
   }
