@@ -4,8 +4,6 @@ import type { Partition } from "../partition/partition.ts";
 import type { PartitionManager } from "../partition/partition-manager.ts";
 import type { Replication } from "./replication.ts";
 
-const manager = "kafka_server_replicamanager";
-
 export function registerReplicationMetrics(meter: Meter, partitions: PartitionManager, replication: Replication): void {
   const count = (isCounted: (partition: Partition) => boolean) => (): number => {
     let counted = 0;
@@ -15,40 +13,48 @@ export function registerReplicationMetrics(meter: Meter, partitions: PartitionMa
   const led = (isCounted: (partition: Partition) => boolean) =>
     count((partition) => partition.isLeader && isCounted(partition));
   meter.gauge(
-    `${manager}_partitioncount`,
+    "kafka_server_replicamanager_partitioncount",
     "Partitions that have a replica here.",
     count(() => true),
   );
   meter.gauge(
-    `${manager}_leadercount`,
+    "kafka_server_replicamanager_leadercount",
     "Partitions that this broker leads.",
     led(() => true),
   );
   meter.gauge(
-    `${manager}_offlinereplicacount`,
+    "kafka_server_replicamanager_offlinereplicacount",
     "Replicas whose log directory is offline.",
     count(({ log }) => log === null),
   );
   meter.gauge(
-    `${manager}_underreplicatedpartitions`,
+    "kafka_server_replicamanager_underreplicatedpartitions",
     "Partitions led here with replicas out of sync.",
     led(({ isr, replicas }) => isr.length < replicas.length),
   );
   meter.gauge(
-    `${manager}_underminisrpartitioncount`,
+    "kafka_server_replicamanager_underminisrpartitioncount",
     "Partitions led here with fewer replicas in sync than min.insync.replicas.",
     led((partition) => partition.isBelowMinIsr),
   );
   meter.gauge(
-    `${manager}_atminisrpartitioncount`,
+    "kafka_server_replicamanager_atminisrpartitioncount",
     "Partitions led here with exactly min.insync.replicas in sync.",
     led((partition) => partition.isr.length === partition.minInsyncReplicas),
   );
   const { isrChanges } = replication;
-  meter.gauge(`${manager}_isrshrinks_total`, "Changes that took replicas out of sync.", () => isrChanges.shrinkCount);
-  meter.gauge(`${manager}_isrexpands_total`, "Changes that took replicas in.", () => isrChanges.expandCount);
   meter.gauge(
-    `${manager}_failedisrupdates_total`,
+    "kafka_server_replicamanager_isrshrinks_total",
+    "Changes that took replicas out of sync.",
+    () => isrChanges.shrinkCount,
+  );
+  meter.gauge(
+    "kafka_server_replicamanager_isrexpands_total",
+    "Changes that took replicas in.",
+    () => isrChanges.expandCount,
+  );
+  meter.gauge(
+    "kafka_server_replicamanager_failedisrupdates_total",
     "Changes of in-sync replicas that were not granted.",
     () => isrChanges.failedCount,
   );
