@@ -188,7 +188,9 @@ export class ConsumerHeartbeat {
       if (problem !== null) return problem;
     }
     const isNew = !group.members.has(memberId) && replacedId === null;
-    const after = this.advance(group, { before: member, updated, replacedId, isNew, owned, nowMs }, records);
+    const isUpgraded = found.accept !== undefined;
+    const step = { before: member, updated, replacedId, isNew, isUpgraded, owned, nowMs };
+    const after = this.advance(group, step, records);
     if (after instanceof Refused) return after;
     found.accept?.();
     const settled = (errorCode: number | null): void => {
@@ -289,6 +291,8 @@ export class ConsumerHeartbeat {
       readonly updated: ConsumerMember;
       readonly replacedId: string | null;
       readonly isNew: boolean;
+      /** Of a classic group that may have been in the midst of a rebalance: what its members have is no target. */
+      readonly isUpgraded?: boolean;
       readonly owned: Owned;
       readonly nowMs: number;
     },
@@ -301,7 +305,8 @@ export class ConsumerHeartbeat {
     const regexResolved = this.regexes.onMember(group, before, updated, records);
     const hasSubscriptionChanged = namesChanged || regexResolved;
     const members = [...group.membersWith(updated)].filter(({ memberId }) => memberId !== replacedId);
-    const groupEpoch = this.advanceEpoch(group, members, hasSubscriptionChanged, nowMs, records);
+    const isBumped = hasSubscriptionChanged || step.isUpgraded === true;
+    const groupEpoch = this.advanceEpoch(group, members, isBumped, nowMs, records);
     this.regexes.askWhenDue(group, updated, nowMs);
     const { target, targetEpoch } = this.advanceTarget(group, members, updated, groupEpoch, replacedId, nowMs, records);
     return this.reconcile(group, { member: updated, target, targetEpoch, hasSubscriptionChanged, owned }, records);
