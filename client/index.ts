@@ -38,6 +38,7 @@ export type {
 } from "./admin/topics.ts";
 export type {
   ActiveProducer,
+  HangingTransaction,
   ListedTransaction,
   TransactionDescription,
   TransactionFilter,

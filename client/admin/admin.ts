@@ -189,6 +189,14 @@ export class Admin implements AsyncDisposable {
     return transactions.describeProducers(this.#calls, partition, options);
   }
 
+  /** Open transactions that no coordinator will end, among those that last wrote longer than `olderMs` ago (default 15 minutes). */
+  findHangingTransactions(
+    partitions: readonly TopicPartitionInput[],
+    options: CallOptions & { readonly olderMs?: number } = {},
+  ): Promise<transactions.HangingTransaction[]> {
+    return transactions.findHangingTransactions(this.#calls, partitions, options.olderMs ?? 900_000, options);
+  }
+
   /** Ends the open transaction of this partition that begins at `startOffset`: for one that its coordinator has forgotten. */
   abortTransaction(
     partition: TopicPartitionInput,

@@ -37,6 +37,17 @@ export interface ActiveProducer {
 export interface TransactionFilter {
   readonly states?: readonly string[];
   readonly producerIds?: readonly number[];
+  /** Begun longer ago than this. */
+  readonly runningMsMin?: number;
+  /** A pattern of the broker's (RE2) that the whole id matches. */
+  readonly idPattern?: string;
+}
+
+/** An open transaction of a partition that no coordinator will end: readers of committed records wait at it for ever. */
+export interface HangingTransaction extends TopicPartitionInput {
+  readonly producer: ActiveProducer;
+  /** The id that the producer belongs to, where one is known. */
+  readonly transactionalId: string | null;
 }
 
 export async function listTransactions(
@@ -47,6 +58,8 @@ export async function listTransactions(
   const body = {
     stateFilters: filter.states ?? [],
     producerIdFilters: (filter.producerIds ?? []).map(BigInt),
+    ...(filter.runningMsMin === undefined ? {} : { durationFilter: BigInt(filter.runningMsMin) }),
+    ...(filter.idPattern === undefined ? {} : { transactionalIdPattern: filter.idPattern }),
   };
   const transactions: ListedTransaction[] = [];
   for (const coordinatorId of await calls.brokerIds()) {
@@ -147,6 +160,49 @@ export async function abortTransaction(
   const code = answer.markers[0]!.topics[0]!.partitions[0]!.errorCode;
   throwItem({ error: itemError(code, `${topic}-${partition}`) });
   return producer;
+}
+
+/**
+ * As kafka-transactions' find-hanging: open transactions whose last write is older than `olderMs` (the longest timeout that the brokers allow, or
+ * coordinators would end them yet), and which no coordinator has open in that partition.
+ */
+export async function findHangingTransactions(
+  calls: AdminCalls,
+  partitions: readonly TopicPartitionInput[],
+  olderMs: number,
+  options: CallOptions,
+): Promise<HangingTransaction[]> {
+  const { clock } = calls.cluster.context;
+  const suspects: (TopicPartitionInput & { readonly producer: ActiveProducer })[] = [];
+  for (const { partition, topic } of partitions) {
+    for (const producer of await describeProducers(calls, { partition, topic }, options)) {
+      const isOld = clock.wallMs() - producer.lastTimestampMs > olderMs;
+      if (producer.transactionStartOffset !== null && isOld) suspects.push({ topic, partition, producer });
+    }
+  }
+  if (suspects.length === 0) return [];
+  const producerIds = [...new Set(suspects.map(({ producer }) => producer.producerId))];
+  const listed = await listTransactions(calls, { producerIds }, options);
+  const idOf = new Map(listed.map(({ producerId, transactionalId }) => [producerId, transactionalId]));
+  const hanging: HangingTransaction[] = [];
+  for (const suspect of suspects) {
+    const transactionalId = idOf.get(suspect.producer.producerId) ?? null;
+    if (transactionalId !== null && (await isOpenIn(calls, transactionalId, suspect, options))) continue;
+    hanging.push({ ...suspect, transactionalId });
+  }
+  return hanging;
+}
+
+/** Whether the coordinator has the partition in a transaction that it will end. */
+async function isOpenIn(
+  calls: AdminCalls,
+  transactionalId: string,
+  { partition, producer, topic }: TopicPartitionInput & { readonly producer: ActiveProducer },
+  options: CallOptions,
+): Promise<boolean> {
+  const described = await describeTransaction(calls, transactionalId, options);
+  if (described.error !== null || described.producerId !== producer.producerId) return false;
+  return described.partitions.some((one) => one.topic === topic && one.partition === partition);
 }
 
 async function leaderOf(

@@ -26,9 +26,7 @@ export class TransactionError extends KafkaError {
     const isFenced = fate === "fatal" && fencedCodes.has(cause.code);
     super({
       code: isFenced ? "PRODUCER_FENCED" : cause.code,
-      message: isFenced
-        ? `${cause.message}: another producer with this transactional id has begun, or the transaction took longer than its timeout`
-        : cause.message,
+      message: `${cause.message}${isFenced ? fencedHint : cause.code === "INVALID_TXN_STATE" ? notOpenHint : ""}`,
       retriable: false,
       recovery: "none",
       nextStep: fate === "abort" ? "Abort the transaction; it may then be tried again." : fatalStep(isFenced, cause),
@@ -38,6 +36,9 @@ export class TransactionError extends KafkaError {
   }
 }
 
+const fencedHint =
+  ": another producer with this transactional id has begun, or the transaction took longer than its timeout";
+const notOpenHint = ": the coordinator has no such transaction open; it aborts one that takes longer than its timeout";
 const fencedCodes: ReadonlySet<string> = new Set(["PRODUCER_FENCED", "INVALID_PRODUCER_EPOCH"]);
 
 function fatalStep(isFenced: boolean, cause: KafkaError): string {

@@ -14,7 +14,11 @@ beforeAll(async () => {
   broker = await startBroker({
     storage: "memory",
     port: 0,
-    properties: { "transaction.state.log.num.partitions": "2", "offsets.topic.num.partitions": "2" },
+    properties: {
+      "transaction.state.log.num.partitions": "2",
+      "offsets.topic.num.partitions": "2",
+      "transaction.partition.verification.enable": false,
+    },
   });
   const setup = await SetupClient.open(broker.port);
   await setup.createTopic("orders", 1);
@@ -67,6 +71,10 @@ test("transactional ids are listed, by state", async () => {
   const all = { transactions: [{ transactionalId: "pay", producerId, state: "Ongoing", coordinatorId: 1 }] };
   expect(await json("list")).toEqual(all);
   expect(await json("list", "--state", "Empty,CompleteCommit")).toEqual({ transactions: [] });
+  expect(await json("list", "--producer-id", `${producerId}`, "--id-pattern", "p.y")).toEqual(all);
+  expect(await json("list", "--id-pattern", "pa")).toEqual({ transactions: [] });
+  expect(await json("list", "--running-ms", "60000")).toEqual({ transactions: [] });
+  expect((await blum("list", "--id-pattern", "p(")).error).toContain("INVALID_REGULAR_EXPRESSION");
   const wrong = await blum("list", "--state", "Nonsense");
   expect(wrong.code).not.toBe(0);
   expect(wrong.error).toContain("Nonsense");
@@ -87,8 +95,28 @@ test("a partition's producers are shown, and an open transaction is ended where 
   const open = { producerId, producerEpoch: 0, lastSequence: 0, transactionStartOffset: 0 };
   expect(await json("producers", "orders")).toMatchObject({ producers: [open] });
   expect((await blum("abort", "orders", "--start-offset", "7")).code).not.toBe(0);
+  // Its coordinator knows it and will end it.
+  expect(await json("hanging", "orders", "--older-ms", "0")).toEqual({ topic: "orders", hanging: [] });
   const aborted = await blum("abort", "orders", "-p", "0", "--start-offset", "0");
   expect(aborted.error).toBe("");
   expect(aborted.code).toBe(0);
   expect(await json("producers", "orders")).toMatchObject({ producers: [{ ...open, transactionStartOffset: null }] });
+});
+
+test("a transaction that no coordinator knows of is found hanging, and ended", async () => {
+  const connection = await WireConnection.open(broker.port);
+  // Of a client that wrote without naming the partition: what verification keeps out where it is on.
+  const records = makeBatch(["lost"], { producerId: 77, producerEpoch: 3, baseSequence: 0, transactional: true });
+  const produced = await connection.ask(ApiKey.Produce, 11, {
+    ...{ transactionalId: "gone", acks: -1, timeoutMs: 1000 },
+    topicData: [{ name: "orders", partitionData: [{ index: 0, records }] }],
+  });
+  connection.destroy();
+  const { baseOffset, errorCode } = produced.responses[0]!.partitionResponses[0]!;
+  expect(errorCode).toBe(0);
+  const hanging = [{ topic: "orders", partition: 0, transactionalId: null, producer: { producerId: 77 } }];
+  expect(await json("hanging", "orders", "--older-ms", "9999999999999")).toEqual({ topic: "orders", hanging: [] });
+  expect(await json("hanging", "orders")).toMatchObject({ hanging });
+  expect((await blum("abort", "orders", "--start-offset", `${baseOffset}`)).code).toBe(0);
+  expect(await json("hanging", "orders", "--older-ms", "0")).toEqual({ topic: "orders", hanging: [] });
 });

@@ -8,9 +8,18 @@ import { textPairs, textTable } from "../text-table.ts";
 const examples = `
 Examples:
   blum transaction list --state Ongoing
+  blum transaction list --running-ms 60000 --id-pattern 'payments-.*'
   blum transaction describe payments-1
   blum transaction producers orders --partition 0      whose transaction holds back readers of committed records
+  blum transaction hanging orders                      open ones that no coordinator will end
   blum transaction abort orders --partition 0 --start-offset 4711`;
+
+interface ListFlags extends ConnectionFlags {
+  readonly state?: string;
+  readonly producerId?: string;
+  readonly runningMs?: string;
+  readonly idPattern?: string;
+}
 
 interface PlaceFlags extends ConnectionFlags {
   readonly partition: string;
@@ -22,13 +31,23 @@ export function createTransactionCommand(io: CliIo): Command {
     .addHelpText("after", examples);
   withConnection(transaction.command("list").description("all transactional ids"))
     .option("--state <state,…>", "only those in these states, such as Ongoing")
-    .action((flags: ConnectionFlags & { state?: string }) => list(io, flags));
+    .option("--producer-id <id,…>", "only those of these producers")
+    .option("--running-ms <ms>", "only those whose transaction began longer ago")
+    .option("--id-pattern <pattern>", "only ids that match the whole pattern (RE2)")
+    .action((flags: ListFlags) => list(io, flags));
   withConnection(
     transaction.command("describe <id>").description("state, producer and partitions of a transactional id"),
   ).action((id: string, flags: ConnectionFlags) => describe(io, id, flags));
   withConnection(transaction.command("producers <topic>").description("the producers that a partition knows"))
     .option("-p, --partition <number>", "which partition", "0")
     .action((topic: string, flags: PlaceFlags) => producers(io, topic, flags));
+  withConnection(
+    transaction
+      .command("hanging <topic>")
+      .description("open transactions that no coordinator will end, in any partition"),
+  )
+    .option("--older-ms <ms>", "whose last write is older; a coordinator may still end younger ones", "900000")
+    .action((topic: string, flags: ConnectionFlags & { olderMs: string }) => hanging(io, topic, flags));
   withConnection(
     transaction.command("abort <topic>").description("end an open transaction whose coordinator has forgotten it"),
   )
@@ -38,11 +57,15 @@ export function createTransactionCommand(io: CliIo): Command {
   return transaction;
 }
 
-async function list(io: CliIo, flags: ConnectionFlags & { readonly state?: string }): Promise<void> {
-  const states = flags.state?.split(",");
-  const transactions = await withAdmin(io, flags, (admin) =>
-    admin.listTransactions(states === undefined ? {} : { states }),
-  );
+async function list(io: CliIo, flags: ListFlags): Promise<void> {
+  const { idPattern, producerId, runningMs, state } = flags;
+  const filter = {
+    states: state?.split(","),
+    producerIds: producerId?.split(",").map((text) => parseWhole("--producer-id", text, 0)),
+    runningMsMin: runningMs === undefined ? undefined : parseWhole("--running-ms", runningMs, 0),
+    idPattern,
+  };
+  const transactions = await withAdmin(io, flags, (admin) => admin.listTransactions(filter));
   transactions.sort((one, other) => (one.transactionalId < other.transactionalId ? -1 : 1));
   report(io, flags, { transactions }, () =>
     textTable(
@@ -92,6 +115,28 @@ async function producers(io: CliIo, topic: string, flags: PlaceFlags): Promise<v
         { title: "LAST SEQUENCE", align: "right", cell: ({ lastSequence }) => lastSequence },
         { title: "LAST WRITE", cell: ({ lastTimestampMs }) => timeText(lastTimestampMs) },
         { title: "OPEN SINCE OFFSET", align: "right", cell: (one) => one.transactionStartOffset ?? "-" },
+      ],
+      found,
+    ),
+  );
+}
+
+async function hanging(io: CliIo, topic: string, flags: ConnectionFlags & { readonly olderMs: string }): Promise<void> {
+  const olderMs = parseWhole("--older-ms", flags.olderMs, 0);
+  const found = await withAdmin(io, flags, async (admin) => {
+    const [described] = await admin.describeTopics([topic]);
+    if (described!.error !== null) throw described!.error;
+    const partitions = described!.partitions.map(({ partition }) => ({ topic, partition }));
+    return admin.findHangingTransactions(partitions, { olderMs });
+  });
+  report(io, flags, { topic, hanging: found }, () =>
+    textTable(
+      [
+        { title: "PARTITION", align: "right", cell: ({ partition }) => partition },
+        { title: "PRODUCER", align: "right", cell: ({ producer }) => producer.producerId },
+        { title: "TRANSACTIONAL ID", cell: ({ transactionalId }) => transactionalId ?? "-" },
+        { title: "LAST WRITE", cell: ({ producer }) => timeText(producer.lastTimestampMs) },
+        { title: "OPEN SINCE OFFSET", align: "right", cell: ({ producer }) => producer.transactionStartOffset ?? "-" },
       ],
       found,
     ),

@@ -4,6 +4,7 @@ import { ErrorCode } from "../../protocol/index.ts";
 import {
   epochBumpVersion,
   isEpochExhausted,
+  isNextOwner,
   noProducerId,
   ownerOf,
   producerEpochMax,
@@ -58,6 +59,7 @@ function endInEpoch(before: Transaction, ask: EndAsk, nowMs: number): EndTransit
 }
 
 function endWithBump(before: Transaction, ask: EndAsk, nowMs: number): EndTransition {
+  if (isNextOwner(before, ask)) return concurrent;
   const owner = ownerOf(before);
   // The producer id changed at the end that is asked for again, as its epochs had run out.
   const isRepeatOfRotation =

@@ -19,6 +19,7 @@ import {
   hasTimedOut,
   isEpochExhausted,
   isKept,
+  isNextOwner,
   noPartitions,
   noProducerEpoch,
   noProducerId,
@@ -117,6 +118,7 @@ export class TransactionShard implements Shard<TransactionEntry, TransactionTime
     const known = this.byId.get(ask.transactionalId);
     if (known === undefined && ask.freshProducerId === null) return needsProducerId;
     const before = known ?? emptyTransaction(ask.transactionalId, ask.freshProducerId!);
+    if (ask.expected !== null && isNextOwner(before, ask.expected)) return refused(ErrorCode.CONCURRENT_TRANSACTIONS);
     if (ask.expected !== null && !isOwnProducer(before, ask.expected)) return refused(ErrorCode.PRODUCER_FENCED);
     switch (before.state) {
       case "PrepareCommit":
@@ -415,6 +417,7 @@ function isOwnProducer(known: Transaction, expected: ProducerIdAndEpoch): boolea
 function ownerProblem(known: Transaction | undefined, ask: TransactionAsk): number {
   if (ask.transactionalId === "") return ErrorCode.INVALID_REQUEST;
   if (known === undefined) return ErrorCode.INVALID_PRODUCER_ID_MAPPING;
+  if (isNextOwner(known, ask)) return ErrorCode.CONCURRENT_TRANSACTIONS;
   const owner = ownerOf(known);
   const isOwner = owner.producerId === ask.producerId && owner.producerEpoch === ask.producerEpoch;
   if (isOwner) return isKept(known) ? ErrorCode.INVALID_TXN_STATE : ErrorCode.NONE;

@@ -70,6 +70,12 @@ export function isKept(transaction: Transaction): boolean {
   return transaction.state === "Ongoing" && transaction.nextProducerEpoch >= 0;
 }
 
+/** A producer whose epochs ran out knows its next id from the answer to its end, before the transaction completes and the id becomes its own. */
+export function isNextOwner(transaction: Transaction, { producerId }: ProducerIdAndEpoch): boolean {
+  const isDecided = transaction.state === "PrepareCommit" || transaction.state === "PrepareAbort";
+  return isDecided && producerId !== noProducerId && transaction.nextProducerId === producerId;
+}
+
 /**
  * The producers of a transaction that is decided, its owner's epoch raised by `raise`: who the markers are of, and, where that is another, who goes
  * on. `freshProducerId`: for an owner whose epochs have run out.

@@ -136,7 +136,8 @@ export class WorldProducer {
       transaction.told = isCommit ? "commit" : "abort";
       if (this.version >= 2) this.take(answer);
     }
-    this.mustRenew = this.isUncertain && this.version < 2;
+    const isForgotten = "errorCode" in answer && answer.errorCode === ErrorCode.INVALID_PRODUCER_ID_MAPPING;
+    this.mustRenew = isForgotten || (this.isUncertain && this.version < 2);
     this.isUncertain = false;
     this.endAsked = null;
     this.transaction = null;
