@@ -2,17 +2,21 @@
 // Speed is shown here and never asserted in a test: machines are shared, and only ratios of one run mean something.
 import { parseArgs } from "node:util";
 import { brokerMeasures, measuredOnce } from "./broker-measures.ts";
+import { coordinatorMeasures, coordinatorProperties, coordinatorsMeasuredOnce } from "./coordinator-measures.ts";
 import { judge, type Measure, type Row } from "./measure.ts";
 import { settlePageCache } from "./page-cache.ts";
 import { measureStart, startFigures } from "./start-measures.ts";
 import { type Subject, type SubjectName, startSubject } from "./subject.ts";
 
 const usage = `npm run bench -- [MEASURE…] [options]
-  MEASURE           start produce-64k produce-16k produce-single fetch latency memory partitions (all by default)
+  MEASURE           start produce-64k produce-16k produce-single fetch latency memory partitions (all of these by default),
+                    idle-groups offset-commit rebalance-classic rebalance-consumer transactions share-group load-offsets
+                    (coordinators: all of these)
   --against kafka   run the same work on Apache Kafka (fetched with Maven) and print the ratios
   --rounds N        rounds of each measure, in turn on each side; the median counts (default 3)
   --gigabytes N     size of one produce round (default 1)
   --quick           one short round: does it run, not how fast
+  --broker COMMAND  start our broker by this command line, {props} being its properties file
   --json            rows for a program`;
 
 function format(value: number | undefined): string {
@@ -78,6 +82,7 @@ async function main(): Promise<void> {
       rounds: { type: "string", default: "3" },
       gigabytes: { type: "string", default: "1" },
       quick: { type: "boolean", default: false },
+      broker: { type: "string" },
       json: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
@@ -91,11 +96,18 @@ async function main(): Promise<void> {
     warmUpSeconds: values.quick ? 1 : 6,
     latencySeconds: values.quick ? 3 : 15,
   };
+  const coordinatorSizes = values.quick
+    ? { seconds: 2, memberCount: 50, groupCount: 500, offsetCount: 20_000, shareRecordCount: 20_000 }
+    : { seconds: 6, memberCount: 500, groupCount: 10_000, offsetCount: 1_000_000, shareRecordCount: 400_000 };
   const measures = brokerMeasures(sizes);
-  const names = ["start", ...measures.map((each) => each.name)];
-  const unknown = positionals.find((name) => !names.includes(name));
+  const ofCoordinators = coordinatorMeasures(coordinatorSizes);
+  const sets: Record<string, string[]> = { coordinators: ofCoordinators.map((each) => each.name) };
+  const byDefault = ["start", ...measures.map((each) => each.name)];
+  const names = [...byDefault, ...ofCoordinators.map((each) => each.name)];
+  const chosen = positionals.length === 0 ? byDefault : positionals.flatMap((name) => sets[name] ?? [name]);
+  const unknown = chosen.find((name) => !names.includes(name));
   if (unknown !== undefined) throw new Error(`no measure is called ${unknown}; known are ${names.join(", ")}`);
-  const wanted = (name: string): boolean => positionals.length === 0 || positionals.includes(name);
+  const wanted = (name: string): boolean => chosen.includes(name);
 
   const rows: Row[] = [];
   if (wanted("start")) {
@@ -106,20 +118,27 @@ async function main(): Promise<void> {
     }
     rows.push(...startFigures.map((figure, index) => judge("start", figure, new Map([["blumfeld", samples[index]!]]))));
   }
-  const broker = measures.filter((each) => wanted(each.name));
-  if (broker.length > 0) {
-    const subjects: Subject[] = [await startSubject("blumfeld")];
+  /** Runs these on subjects of their own; `cacheBytes` is how much of the page cache a round fills. */
+  const measureAll = async (
+    some: readonly Measure[],
+    once: ReadonlySet<string>,
+    cacheBytes: number,
+    properties: Readonly<Record<string, string | number>>,
+  ): Promise<void> => {
+    if (some.length === 0) return;
+    const subjects: Subject[] = [await startSubject("blumfeld", { properties, command: values.broker })];
     try {
-      if (values.against === "kafka") subjects.push(await startSubject("kafka"));
-      for (const measure of broker)
-        rows.push(
-          // A measure writes a quarter of its bytes more, to warm up.
-          ...(await runMeasure(measure, subjects, measuredOnce.has(measure.name) ? 1 : rounds, 1.5 * sizes.bytes)),
-        );
+      if (values.against === "kafka") subjects.push(await startSubject("kafka", { properties }));
+      for (const measure of some)
+        rows.push(...(await runMeasure(measure, subjects, once.has(measure.name) ? 1 : rounds, cacheBytes)));
     } finally {
-      for (const subject of subjects) await subject.broker.stop();
+      for (const subject of subjects) await subject.stop();
     }
-  }
+  };
+  const of = (some: readonly Measure[]): Measure[] => some.filter((each) => wanted(each.name));
+  // A measure writes a quarter of its bytes more, to warm up.
+  await measureAll(of(measures), measuredOnce, 1.5 * sizes.bytes, {});
+  await measureAll(of(ofCoordinators), coordinatorsMeasuredOnce, 0, coordinatorProperties);
   process.stdout.write(values.json ? `${JSON.stringify(rows, null, 2)}\n` : `${table(rows)}\n`);
 }
 

@@ -4,16 +4,52 @@ import { type RunningBroker, startKafka } from "../compat/runner/kafka.ts";
 import type { Target } from "./load/drive.ts";
 
 export type SubjectName = "blumfeld" | "kafka";
-export type Subject = { readonly name: SubjectName; readonly broker: RunningBroker; readonly target: Target };
+export type Subject = {
+  readonly name: SubjectName;
+  /** Another one after a restart. */
+  readonly broker: RunningBroker;
+  readonly target: Target;
+  /** Stops the broker and starts it on the same data and port; resolves when it answers, with the moment at which it was started. */
+  restart(): Promise<number>;
+  stop(): Promise<void>;
+};
+
+export type SubjectOptions = {
+  readonly properties?: Readonly<Record<string, string | number>>;
+  /** The command line that starts our broker. */
+  readonly command?: string | undefined;
+};
 
 /** Deleted topics free the disk and the page cache for the next measure, on both sides. */
 const benchProperties = { "log.segment.delete.delay.ms": 100, "num.partitions": 1, "log.retention.ms": -1 };
 
-export async function startSubject(name: SubjectName): Promise<Subject> {
-  const broker =
+export async function startSubject(name: SubjectName, options: SubjectOptions = {}): Promise<Subject> {
+  const properties = { ...benchProperties, ...options.properties };
+  const start = (more: { dataDir?: string; port?: number }): Promise<RunningBroker> =>
     name === "kafka"
-      ? await startKafka({ heap: "1g", heapFixed: true, properties: benchProperties })
-      : await startByCommand(ourCommand, { properties: benchProperties });
-  const [host, port] = broker.bootstrap.split(":") as [string, string];
-  return { name, broker, target: { host, port: Number(port) } };
+      ? startKafka({ heap: "1g", heapFixed: true, properties, ...more })
+      : startByCommand(options.command ?? ourCommand, { properties, ...more });
+  const first = await start({});
+  const [host, portText] = first.bootstrap.split(":") as [string, string];
+  const port = Number(portText);
+  let broker = first;
+  return {
+    name,
+    get broker() {
+      return broker;
+    },
+    target: { host, port },
+    async restart() {
+      await broker.halt();
+      if (broker !== first) broker.remove();
+      const startedMs = performance.now();
+      // The first broker's folder holds the data, so that it goes last.
+      broker = await start({ dataDir: first.dataDir, port });
+      return startedMs;
+    },
+    async stop() {
+      await broker.stop();
+      first.remove();
+    },
+  };
 }

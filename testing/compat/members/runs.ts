@@ -19,9 +19,15 @@ export const memberRuns: readonly MemberRun[] = [
 
 /** Names that stand for several. */
 export const sets: Readonly<Record<string, readonly string[]>> = {
-  groups: ["java-groups", ...groupRuns.map((each) => each.name)],
-  share: ["java-share-groups", "share-members"],
-  transactions: ["java-transactions", "transactions-copy", "streams-classic", "streams-group"],
+  groups: ["java-groups", ...groupRuns.map((each) => each.name), "kafka-tools-groups"],
+  share: ["java-share-groups", "share-members", "kafka-tools-groups"],
+  transactions: [
+    "java-transactions",
+    "transactions-copy",
+    "streams-classic",
+    "streams-group",
+    "kafka-tools-transactions",
+  ],
 };
 
 /** Runs these, one after the other on one broker; one report for each. */

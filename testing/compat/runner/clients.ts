@@ -2,6 +2,7 @@
 import { client as franzGo } from "../franz-go/client.ts";
 import { client as java } from "../java/client.ts";
 import { clients as javaCoordinators } from "../java-coordinators/client.ts";
+import { clients as kafkaCoordinatorTools } from "../kafka-coordinator-tools/client.ts";
 import { client as kafkaGo } from "../kafka-go/client.ts";
 import { client as kafkaTools } from "../kafka-tools/client.ts";
 import { client as kafkajs } from "../kafkajs/client.ts";
@@ -22,4 +23,5 @@ export const clients: readonly CompatClient[] = [
   platformaticKafka,
   kcat,
   kafkaTools,
+  ...kafkaCoordinatorTools,
 ];
