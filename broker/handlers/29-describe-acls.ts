@@ -3,7 +3,7 @@ import { type ApiKey, type DescribeAclsResponseDescribeAclsResourceInit, ErrorCo
 import type { BrokerParts } from "../parts.ts";
 import { type Handler, RequestError } from "../request-context.ts";
 import { AclOperation, clusterResourceName, ResourceType } from "../security-seam.ts";
-import { matchesAclFilter } from "./acl-filter.ts";
+import { matchesAclFilter } from "@blumfeld/core/controller";
 
 export function createDescribeAclsHandler(
   parts: Pick<BrokerParts, "authorizer" | "metadata">,

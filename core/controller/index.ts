@@ -1,5 +1,6 @@
 // The cluster's metadata: replay → image (image/), command → records + answer (decide/). Opens nothing, waits for nothing.
 
+export * from "./acl-filter.ts";
 export * from "./bootstrap.ts";
 export * from "./broker-sessions.ts";
 export * from "./controller.ts";

@@ -1,3 +1,4 @@
+export * from "./acls.ts";
 export * from "./alter-configs.ts";
 export * from "./alter-partition.ts";
 export * from "./broker-heartbeat.ts";
@@ -8,6 +9,7 @@ export * from "./create-topics.ts";
 export * from "./decision.ts";
 export * from "./delete-topics.ts";
 export { isrFloorRecords, updateFeatures, upgradeType } from "./features.ts";
+export * from "./leader-balance.ts";
 export * from "./leaders.ts";
 export * from "./partition-change.ts";
 export * from "./producer-ids.ts";

@@ -1,0 +1,3 @@
+// Who somebody is and what they may do: access control entries, SASL mechanisms. Decides only; sockets and files are the host's.
+export * from "./acl/acl-authorizer.ts";
+export * from "./acl/codes.ts";
