@@ -4,7 +4,7 @@
 //        bound → registered and unfenced → ready.
 // Stop:  partitions laid down → listeners closed, appends written → logs closed with their mark → controller's listeners closed → metadata log
 //        closed → locks released.
-import { allowAll, Broker } from "@blumfeld/broker";
+import { allowAll, Broker, takeDirectoryOffline } from "@blumfeld/broker";
 import { ControllerServer } from "@blumfeld/broker/controller-listener";
 import { MetadataNode, newIncarnationId } from "@blumfeld/broker/metadata";
 import { type Disk, DiskError, type Logger } from "@blumfeld/core/base";
@@ -112,7 +112,10 @@ async function composeNode(parts: NodeParts, closers: Closers): Promise<Omit<Run
     quorum: metadata.quorum,
   });
   closers.push(() => controllerServer.close());
-  const logManager = await openLogs(parts, ports, metadata);
+  const onOffline: ((directory: string) => void)[] = [];
+  const logManager = await openLogs(parts, ports, metadata, (directory) => {
+    for (const work of onOffline) work(directory);
+  });
   closers.push(() => logManager.close({ brokerEpoch: metadata.brokerEpoch }));
   showLogMetrics(logManager, registry);
   const broker = new Broker({
@@ -128,6 +131,10 @@ async function composeNode(parts: NodeParts, closers: Closers): Promise<Omit<Run
     meter: registry,
   });
   closers.push(() => broker.stop());
+  onOffline.push((directory) => {
+    const count = takeDirectoryOffline(broker.parts.partitions, directory);
+    logger.error({ directory, count }, `${count} partitions are offline with their directory`);
+  });
   await startListeners(broker, settings);
   await metadata.register({
     endpoints: registeredEndpoints(broker.endpoints(), settings),
@@ -156,10 +163,17 @@ type Ports = { readonly disk: Disk; readonly logger: Logger } & Omit<
   "directories" | "configOf"
 >;
 
-async function openLogs(parts: NodeParts, ports: Ports, metadata: MetadataNode): Promise<LogManager> {
+async function openLogs(
+  parts: NodeParts,
+  ports: Ports,
+  metadata: MetadataNode,
+  onOffline: (directory: string) => void,
+): Promise<LogManager> {
   const { logger, settings } = parts;
   const { nodeId } = settings.shape;
   const configOf = (topic: string) => logConfigFrom(settings.topic(metadata.image.configs.topic(topic)));
+  // The last directory that fails during the start makes the start itself fail.
+  let opened: LogManager | null = null;
   const logManager = await LogManager.open({
     ...ports,
     directories: settings.shape.logDirectories,
@@ -167,6 +181,7 @@ async function openLogs(parts: NodeParts, ports: Ports, metadata: MetadataNode):
     configOf,
     onProgress: parts.onProgress,
     producerIdExpirationMs: settings.get("producer.id.expiration.ms"),
+    isGroupCommit: settings.get("blumfeld.log.group.commit.enable"),
     cleaner: () => cleanerSettingsFrom(settings),
     intervals: {
       cleanerMs: settings.get("log.cleaner.backoff.ms"),
@@ -182,9 +197,11 @@ async function openLogs(parts: NodeParts, ports: Ports, metadata: MetadataNode):
     },
     onDirectoryFailure: (directory, error) => {
       logger.error({ directory, code: error.code }, `the log directory failed and is offline: ${error.message}`);
-      if (logManager.directories.every(({ isOffline }) => isOffline)) parts.onFailure(error);
+      onOffline(directory);
+      if (opened?.directories.every(({ isOffline }) => isOffline) === true) parts.onFailure(error);
     },
   });
+  opened = logManager;
   // A broker-wide setting reaches every topic that does not override it.
   settings.onChange(() => {
     for (const topic of new Set([...logManager.logs()].map(({ topicPartition }) => topicPartition.topic)))

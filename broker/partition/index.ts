@@ -1,3 +1,4 @@
+export * from "./directory-failure.ts";
 export * from "./partition.ts";
 export * from "./partition-manager.ts";
 export * from "./partition-replication.ts";

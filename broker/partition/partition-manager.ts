@@ -46,6 +46,8 @@ export class PartitionManager implements PartitionHost {
   private unopened: { topicId: Uuid; index: number }[] = [];
   private image: MetadataImage | null = null;
   private isClosed = false;
+  /** A whole image is taken up: what is in it may have been here before. */
+  private isLoadingImage = false;
 
   constructor(parts: PartitionManagerParts) {
     this.parts = parts;
@@ -143,9 +145,11 @@ export class PartitionManager implements PartitionHost {
       const id = partitions.find((partition) => partition !== undefined)?.topicId;
       if (id !== undefined && image.topics.get(name)?.id !== id) this.removeTopic(name, id);
     }
+    this.isLoadingImage = true;
     for (const topic of image.topics.byName.values()) {
       for (let index = 0; index < topic.partitions.length; index++) this.applyPartition(topic, index);
     }
+    this.isLoadingImage = false;
   }
 
   private applyPartition(topic: TopicImage, index: number): void {
@@ -182,7 +186,7 @@ export class PartitionManager implements PartitionHost {
 
   private openLog(topicPartition: TopicPartition, topicId: Uuid): PartitionLog | null {
     try {
-      return this.parts.logManager.getOrCreate(topicPartition, { topicId });
+      return this.parts.logManager.getOrCreate(topicPartition, { topicId, isNew: !this.isLoadingImage });
     } catch (error) {
       if (!(error instanceof DiskError)) throw error;
       this.parts.logger.error(

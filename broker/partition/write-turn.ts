@@ -2,6 +2,7 @@
 // woken. Nothing is acknowledged before its bytes were written. A directory that has become slow is written through the thread pool; its
 // answers wait for that, everybody else's do not.
 import { type Clock, DiskError, type Logger, type Timers } from "@blumfeld/core/base";
+import type { PartitionLog } from "@blumfeld/core/log";
 import { ErrorCode } from "@blumfeld/core/protocol";
 import type { Partition } from "./partition.ts";
 import { WritePace } from "./write-pace.ts";
@@ -71,7 +72,7 @@ export class WriteTurn {
   private write(partition: Partition): boolean {
     const { log } = partition;
     if (log === null || partition.isWriting) return false;
-    if (!log.hasPending) return true;
+    if (!log.hasPending && !log.awaitsCommit) return true;
     const pace = this.paceOf(log.directory);
     if (pace.isSlow) {
       void this.writeLater(partition, pace);
@@ -86,20 +87,48 @@ export class WriteTurn {
       return false;
     }
     pace.note(clock.monotonicMs() - before);
-    return true;
+    if (!log.awaitsCommit) return true;
+    void this.commitLater(partition);
+    return false;
+  }
+
+  /** Group commit: one sync for all that this turn wrote to the log; what comes while the device works shares the next one. */
+  private async commitLater(partition: Partition): Promise<void> {
+    await this.inFlight(partition, async () => {
+      for (let log = partition.log; log !== null && (log.hasPending || log.awaitsCommit); log = partition.log) {
+        if (log.hasPending) log.writePending();
+        await this.commit(log);
+        this.finish([partition]);
+      }
+    });
+  }
+
+  private async commit(log: PartitionLog): Promise<void> {
+    const { recoveryPoint } = log;
+    await log.commitLater();
+    // Closed or cut meanwhile: nobody will bring it to the device any more.
+    if (log.awaitsCommit && log.recoveryPoint === recoveryPoint) throw new DiskError("EIO", log.path, "commit");
   }
 
   private async writeLater(partition: Partition, pace: WritePace): Promise<void> {
     const { clock } = this.parts;
+    await this.inFlight(partition, async () => {
+      for (let log = partition.log; log !== null && (log.hasPending || log.awaitsCommit); log = partition.log) {
+        const before = clock.monotonicMs();
+        await log.writePendingLater();
+        pace.note(clock.monotonicMs() - before);
+        if (log.awaitsCommit) await this.commit(log);
+        this.finish([partition]);
+      }
+    });
+  }
+
+  /** Nothing else of the partition is written until `work` is over. */
+  private async inFlight(partition: Partition, work: () => Promise<void>): Promise<void> {
     partition.isWriting = true;
     this.writesInFlight++;
     try {
-      while (partition.log?.hasPending) {
-        const before = clock.monotonicMs();
-        await partition.log.writePendingLater();
-        pace.note(clock.monotonicMs() - before);
-        this.finish([partition]);
-      }
+      await work();
     } catch (error) {
       this.fail(partition, error);
     } finally {

@@ -33,10 +33,13 @@ export class DiskError extends Error {
   override name = "DiskError";
   readonly code: string;
   readonly path: string;
+  /** "write", "sync", "rename" …; of a file, so that a sync that failed is told from a write. */
+  readonly operation: string;
   constructor(code: string, path: string, operation: string, cause?: unknown) {
     super(`${operation} ${path}: ${code}`, { cause });
     this.code = code;
     this.path = path;
+    this.operation = operation;
   }
 }
 

@@ -11,6 +11,8 @@ export interface LogEnvironment {
   readonly indexCache: IndexCache;
   /** A producer that has been idle for this long is forgotten, unless its transaction is open. */
   readonly producerIdExpirationMs: number;
+  /** An append counts as written once it is on the device (blumfeld.log.group.commit.enable). */
+  readonly isGroupCommit: boolean;
   /** Removes files (already renamed `.deleted`) after `delayMs`: readers may still be in them. `onRemoved` lets go of what holds them open. */
   removeLater(paths: readonly string[], delayMs: number, onRemoved?: () => void): void;
   /** The log has rolled: what lies before `upTo` should reach the device soon. */
@@ -39,6 +41,7 @@ export function standaloneEnvironment(
     logger: quiet,
     indexCache: new IndexCache(),
     producerIdExpirationMs: producerIdExpirationMsDefault,
+    isGroupCommit: false,
     removeLater: (paths, _delayMs, onRemoved) => {
       for (const path of paths) if (parts.disk.status(path) !== null) parts.disk.removeFile(path);
       onRemoved?.();

@@ -42,7 +42,12 @@ export class LogDirectory {
 
   /** Makes the directory where it is missing and takes its lock. Throws DiskError and LogDirectoryProblem. */
   open(): void {
-    this.disk.makeDirectory(this.path);
+    if (this.disk.status(this.path) === null) {
+      this.disk.makeDirectory(this.path);
+      const slash = this.path.lastIndexOf("/");
+      // Its name, too, must outlive a loss of power.
+      this.disk.syncDirectory(slash < 0 ? "." : this.path.slice(0, slash) || "/");
+    }
     if (!this.isLockHeld) this.lock = this.disk.lock(this.file(directoryFile.lock));
     if (this.lock === null && !this.isLockHeld) {
       throw new LogDirectoryProblem(

@@ -42,6 +42,8 @@ export interface LogManagerOptions {
   /** The settings in force for a topic's logs. */
   readonly configOf: (topic: string) => LogConfig;
   readonly producerIdExpirationMs?: number;
+  /** Nothing counts as written before it is on the device. */
+  readonly isGroupCommit?: boolean;
   readonly indexCacheBytesMax?: number;
   readonly intervals?: Partial<LogIntervals>;
   /** Of compaction, asked for at each use. Default: Kafka's defaults. */
@@ -118,9 +120,11 @@ export class LogManager {
   static async open(options: LogManagerOptions): Promise<LogManager> {
     const manager = new LogManager(options);
     try {
-      for (const directory of manager.dirs) directory.open();
-      for (const directory of manager.dirs) await manager.loadDirectory(directory);
-      for (const directory of manager.dirs) directory.removeCleanShutdownMark();
+      for (const directory of manager.dirs) await manager.attemptDirectory(directory, () => directory.open());
+      for (const directory of manager.dirs)
+        await manager.attemptDirectory(directory, () => manager.loadDirectory(directory));
+      for (const directory of manager.dirs)
+        await manager.attemptDirectory(directory, () => directory.removeCleanShutdownMark());
     } catch (error) {
       for (const directory of manager.dirs) directory.release();
       throw error;
@@ -142,6 +146,7 @@ export class LogManager {
       logger,
       indexCache: new IndexCache(options.indexCacheBytesMax ?? indexCacheBytesMaxDefault),
       producerIdExpirationMs: options.producerIdExpirationMs ?? producerIdExpirationMsDefault,
+      isGroupCommit: options.isGroupCommit ?? false,
       removeLater: (paths, delayMs, onRemoved) => {
         const last = paths.length - 1;
         for (const [index, path] of paths.entries())
@@ -189,7 +194,11 @@ export class LogManager {
   }
 
   /** The log, made where there is none: in `directory`, else in the one that holds the fewest. Throws DiskError. */
-  getOrCreate(topicPartition: TopicPartition, options: { topicId: Uuid | null; directory?: string }): PartitionLog {
+  getOrCreate(
+    topicPartition: TopicPartition,
+    /** `isNew: false`: the partition may have a log already, and then not in a directory that cannot be read. */
+    options: { topicId: Uuid | null; directory?: string; isNew?: boolean },
+  ): PartitionLog {
     const { topic, partition } = topicPartition;
     const key = topicPartitionKey(topic, partition);
     const known = this.byKey.get(key);
@@ -197,6 +206,9 @@ export class LogManager {
       if (options.topicId !== null && known.topicId === null) known.setTopicId(options.topicId);
       return known;
     }
+    const offline = this.dirs.find(({ isOffline }) => isOffline);
+    if (options.isNew === false && offline !== undefined)
+      throw new DiskError("EIO", offline.path, `create ${key}, which may lie in offline directory`);
     const directory = this.directoryFor(options.directory);
     const place = { topicPartition: { topic, partition }, directory, folder: `${directory}/${key}` };
     const log = createLog(this.environment, place, this.options.configOf(topic), options.topicId);
@@ -321,6 +333,18 @@ export class LogManager {
     return this.options.clock.wallMs();
   }
 
+  /** A directory whose device fails is left out, as Kafka does, as long as another is there to work with. */
+  private async attemptDirectory(directory: LogDirectory, work: () => void | Promise<void>): Promise<void> {
+    if (directory.isOffline) return;
+    try {
+      await work();
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error;
+      if (this.dirs.every((other) => other === directory || other.isOffline)) throw error;
+      this.onStorageFailure(directory.path, error);
+    }
+  }
+
   private async loadDirectory(directory: LogDirectory): Promise<void> {
     const { disk, logger, onProgress } = this.options;
     const recoveryPoints = directory.readCheckpoint(directoryFile.recoveryPoints);
@@ -376,6 +400,8 @@ export class LogManager {
       if (report.cutBytes === 0) logger.info(fields, "checked after an unclean stop");
       else logger.warn(fields, cutMessage(key, report.cutBytes, log.logEndOffset));
     }
+    // What an earlier process left in the page cache must not be acknowledged either before it is on the device.
+    if (this.environment.isGroupCommit) log.flush();
     this.byKey.set(key, log);
     if (isStray?.(topicPartition, log.topicId) === true) {
       logger.warn({ partition: key }, "the partition is not this broker's; its folder is renamed -stray");

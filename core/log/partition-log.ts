@@ -6,6 +6,7 @@ import type { LeaderEpoch, Offset, ProducerEpoch, ProducerId, TimestampMs, Topic
 import { ErrorCode } from "../protocol/index.ts";
 import { refusal } from "./append-validation.ts";
 import { encodePartitionMetadata, type LeaderEpochEntry } from "./checkpoint-files.ts";
+import { isFull } from "./environment.ts";
 import { partitionFile } from "./file-names.ts";
 import { LogAppender } from "./log-append.ts";
 import type { LogConfig } from "./log-config.ts";
@@ -67,9 +68,13 @@ export class PartitionLog {
   get logEndOffset(): Offset {
     return this.state.logEndOffset;
   }
-  /** All below is in the file. */
+  /**
+   * All below is in the file, and may be acknowledged and read by others: with group commit, only once it is on the device. Until then it is as
+   * if it were not written.
+   */
   get writtenEndOffset(): Offset {
-    return this.state.writtenEndOffset;
+    const { writtenEndOffset, recoveryPoint, environment } = this.state;
+    return environment.isGroupCommit && recoveryPoint < writtenEndOffset ? recoveryPoint : writtenEndOffset;
   }
   get highWatermark(): Offset {
     return this.state.highWatermark;
@@ -106,6 +111,11 @@ export class PartitionLog {
   get hasPending(): boolean {
     return !this.pending.isEmpty;
   }
+  /** With group commit: written, and not yet on the device. `commitLater` brings it there. */
+  get awaitsCommit(): boolean {
+    const { writtenEndOffset, recoveryPoint, environment } = this.state;
+    return environment.isGroupCommit && recoveryPoint < writtenEndOffset;
+  }
   /** A `writePendingLater` is under way; what cuts or closes the log must wait for it. */
   get isWriting(): boolean {
     return this.pending.isInFlight;
@@ -131,7 +141,7 @@ export class PartitionLog {
   /** Held within the log's start and what is written; never goes back. Returns the value in force. */
   setHighWatermark(offset: Offset): Offset {
     const { state } = this;
-    const bounded = Math.max(Math.min(offset, state.writtenEndOffset), state.logStartOffset) as Offset;
+    const bounded = Math.max(Math.min(offset, this.writtenEndOffset), state.logStartOffset) as Offset;
     if (bounded > state.highWatermark) {
       state.highWatermark = bounded;
       state.producers.onHighWatermark(bounded);
@@ -180,6 +190,11 @@ export class PartitionLog {
       throw error;
     }
     if (this.unflushedMessages >= this.state.config.flushMessages) await this.flushLater();
+  }
+
+  /** Brings all that is written to the device, in one sync for all that came since the last. Rejects with DiskError; the log is offline then. */
+  commitLater(): Promise<void> {
+    return this.flushLater();
   }
 
   /** Names a byte range; moves no byte. Throws DiskError where a header cannot be read. */
@@ -307,13 +322,17 @@ export class PartitionLog {
     if (!this.pending.isInFlight) this.writePendingOnly();
     const { state } = this;
     const target = Math.min(upTo, state.writtenEndOffset) as Offset;
-    if (target > state.recoveryPoint) {
-      for (const segment of this.unflushedSegments(target)) {
-        segment.log.sync();
-        this.syncIndexes(segment);
+    try {
+      if (target > state.recoveryPoint) {
+        for (const segment of this.unflushedSegments(target)) {
+          segment.log.sync();
+          this.syncIndexes(segment);
+        }
       }
+      this.finishFlush(target);
+    } catch (error) {
+      throw this.flushFailure(error);
     }
-    this.finishFlush(target);
   }
 
   /** As flush, on the thread pool. What is appended meanwhile waits for the next one. */
@@ -321,15 +340,20 @@ export class PartitionLog {
     const { state } = this;
     const target = Math.min(upTo, state.writtenEndOffset) as Offset;
     if (target <= state.recoveryPoint || this.isClosed) return;
-    for (const segment of this.unflushedSegments(target)) {
-      // Cut, deleted or compacted while an earlier one was waited for: what took its place is for the next flush.
-      if (!state.segments.includes(segment)) return;
-      await segment.log.syncLater();
-      if (this.isClosed || !state.segments.includes(segment)) return;
-      this.syncIndexes(segment);
+    try {
+      for (const segment of this.unflushedSegments(target)) {
+        // Cut, deleted or compacted while an earlier one was waited for: what took its place is for the next flush.
+        if (!state.segments.includes(segment)) return;
+        await segment.log.syncLater();
+        if (this.isClosed || !state.segments.includes(segment)) return;
+        this.syncIndexes(segment);
+      }
+      // A truncation may have come between.
+      this.finishFlush(Math.min(target, state.writtenEndOffset) as Offset);
+    } catch (error) {
+      // A file that was closed meanwhile refuses, and nothing is wrong with it.
+      throw this.isClosed ? error : this.flushFailure(error);
     }
-    // A truncation may have come between.
-    this.finishFlush(Math.min(target, state.writtenEndOffset) as Offset);
   }
 
   /** Whether flush.ms has passed since the last flush and there is something to flush. */
@@ -411,6 +435,19 @@ export class PartitionLog {
     state.environment.disk.rename(state.folder, folder);
     state.folder = folder;
     for (const segment of state.segments) segment.moveTo(folder);
+  }
+
+  /**
+   * What the device did not take may be gone from the page cache too: trying again would report success for nothing. So after a failed sync
+   * nothing of the log is acknowledged any more, and its directory goes offline. Only that an index or a checkpoint found no room passes.
+   */
+  private flushFailure(error: unknown): unknown {
+    const { state } = this;
+    if (!(error instanceof DiskError) || state.isOffline) return error;
+    if (isFull(error) && error.operation !== "sync") return error;
+    state.isOffline = true;
+    state.environment.onStorageFailure(state.directory, error);
+    return error;
   }
 
   private storageRefusal(message: string): AppendOutcome {

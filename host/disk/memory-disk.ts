@@ -303,6 +303,6 @@ class MemoryFile implements DiskFile {
 /** Absolute and relative paths are told apart by their first name. */
 function namesOf(path: string): string[] {
   const names = path.split("/").filter((name) => name !== "" && name !== ".");
-  if (path.startsWith("/")) names[0] = `/${names[0] ?? ""}`;
+  if (path.startsWith("/") && names.length > 0) names[0] = `/${names[0]}`;
   return names;
 }

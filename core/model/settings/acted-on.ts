@@ -144,6 +144,7 @@ const logNames: readonly string[] = [
   "compression.lz4.level",
   "compression.type",
   "compression.zstd.level",
+  "blumfeld.log.group.commit.enable",
   "log.cleaner.backoff.ms",
   "log.cleaner.dedupe.buffer.size",
   "log.cleaner.delete.retention.ms",

@@ -155,6 +155,8 @@ export const nodeDefinitions = define({
     low,
   ),
   listeners: list(["PLAINTEXT://:9092"], high, distinctSome),
+  // Ours, not Kafka's: shown nowhere that Kafka's tools look.
+  "blumfeld.log.group.commit.enable": internal(bool(false, medium)),
   "log.cleaner.backoff.ms": long(15000, medium, atLeast(0)),
   "log.cleaner.dedupe.buffer.size": long(134217728, medium),
   "log.cleaner.delete.retention.ms": long(86400000, medium, atLeast(0)),
