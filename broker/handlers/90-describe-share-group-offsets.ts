@@ -71,7 +71,11 @@ async function describePartition(
   partitionIndex: number,
 ): Promise<DescribedPartition> {
   const { shares } = parts.coordinators;
-  const { errorCode, errorMessage, state } = await shares.summary({ groupId, topicId, partition: partitionIndex });
+  const { errorCode, errorMessage, state } = await shares.anywhere.summary({
+    groupId,
+    topicId,
+    partition: partitionIndex,
+  });
   if (errorCode !== ErrorCode.NONE) return { partitionIndex, ...unknown, errorCode, errorMessage };
   if (state == null) return { partitionIndex, ...unknown, errorCode: ErrorCode.NONE };
   const { deliveryCompleteCount, leaderEpoch, startOffset } = state;

@@ -72,7 +72,7 @@ async function alterTopic(
       return { partitionIndex, errorCode: ErrorCode.UNKNOWN_TOPIC_OR_PARTITION };
     const key = { groupId, topicId, partition: partitionIndex };
     const { errorCode, errorMessage } = await shares.persistently(() =>
-      shares.initialize(key, { stateEpoch, startOffset: Number(startOffset) }),
+      shares.anywhere.initialize(key, { stateEpoch, startOffset: Number(startOffset) }),
     );
     if (errorCode === ErrorCode.NONE) altered.add(partitionIndex);
     return { partitionIndex, errorCode, errorMessage };

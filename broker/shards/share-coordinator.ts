@@ -20,6 +20,7 @@ import type { BrokerParts } from "../parts.ts";
 import { anonymousPrincipal } from "../security-seam.ts";
 import { ShareConfig } from "../share/share-config.ts";
 import { ShardHost } from "./shard-host.ts";
+import { SharePersister } from "./share-persister.ts";
 
 /** While the topic is made or its shard loads, it is asked again after so long, and given up after so many times. */
 const retryMs = 100;
@@ -32,6 +33,8 @@ const retriable: ReadonlySet<number> = new Set([ErrorCode.NOT_COORDINATOR, Error
 export class ShareCoordinator {
   readonly host: ShardHost<ShareStateShard, ShareCoordinatorRecord, never>;
   readonly config: ShareConfig;
+  /** For this broker's own share partitions and groups: state wherever its coordinator is. */
+  readonly anywhere: SharePersister;
   private readonly parts: BrokerParts;
   private readonly creator: TopicCreator;
 
@@ -44,6 +47,7 @@ export class ShareCoordinator {
       { topic: shareGroupStateTopic, create: ({ undo }) => new ShareStateShard({ undo, config }) },
       parts,
     );
+    this.anywhere = new SharePersister(parts, this);
     parts.metadata.onImage((delta) => this.onImage(delta));
   }
 
@@ -56,6 +60,11 @@ export class ShareCoordinator {
         (states) => states.deleteTopics(ids),
         () => {},
       );
+  }
+
+  /** Of the internal topic. Null while that is not there. */
+  partitionOf(key: ShareKey): number | null {
+    return this.host.partitionOf(shareKeyText(key));
   }
 
   // --- as the handlers ask: once ---------------------------------------------------------------

@@ -1,8 +1,10 @@
 // Sees a decided transaction to its end: a marker into each of its partitions, again where that fails and may succeed later, then the coordinator's
-// own record that it is complete. Ends early where the coordinator's shard is no longer this broker's: its next leader begins anew.
+// own record that it is complete. Partitions of other brokers get theirs through RemoteMarkers. Ends early where the coordinator's shard is no longer this broker's: its next leader begins anew.
 import type { Transaction } from "@blumfeld/core/coordinator";
 import { ErrorCode, errorOf } from "@blumfeld/core/protocol";
 import type { BrokerParts } from "../parts.ts";
+import { RemoteMarkers } from "./remote-markers.ts";
+import { type AddressParts, addressOfPartition } from "./shard-address.ts";
 import type { Marker, TransactionMarkers } from "./transaction-markers.ts";
 
 /** Between two attempts at a partition that cannot take a marker now. */
@@ -15,15 +17,17 @@ export interface DecidingShard {
   complete(done: (errorCode: number) => void): void;
 }
 
-type Parts = Pick<BrokerParts, "metadata" | "timers" | "logger">;
+type Parts = AddressParts & Pick<BrokerParts, "timers" | "logger">;
 
 export class MarkerSender {
   private readonly parts: Parts;
   private readonly markers: TransactionMarkers;
+  private readonly remote: RemoteMarkers;
 
   constructor(parts: Parts, markers: TransactionMarkers) {
     this.parts = parts;
     this.markers = markers;
+    this.remote = new RemoteMarkers(parts.timers);
   }
 
   send(transaction: Transaction, coordinatorEpoch: number, shard: DecidingShard): void {
@@ -54,7 +58,7 @@ export class MarkerSender {
     if (!shard.isWanted()) return;
     // Deleted since: there is nothing to end any more.
     if (this.parts.metadata.image.topics.partition(topic, index) === undefined) return onWritten();
-    this.markers.write(marker, topic, index, (errorCode) => {
+    const done = (errorCode: number): void => {
       switch (errorCode) {
         case ErrorCode.NONE:
           return onWritten();
@@ -68,7 +72,11 @@ export class MarkerSender {
         default:
           this.parts.timers.after(markerRetryMs, () => this.write(marker, topic, index, shard, onWritten));
       }
-    });
+    };
+    // Looked up at each attempt: the partition's leader may be another one by then.
+    const at = addressOfPartition(this.parts, topic, index);
+    if (at === "here") this.markers.write(marker, topic, index, done);
+    else this.remote.write(at.peers, at.address, { marker, topic, index, done });
   }
 
   private complete(shard: DecidingShard): void {

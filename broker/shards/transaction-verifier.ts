@@ -2,8 +2,11 @@
 // partition. Clients up to transactions v1 have added the partition before; for those of v2 it is added here. Partitions of one producer that are
 // asked for together are one question.
 import { epochBumpVersion } from "@blumfeld/core/coordinator";
+import { transactionStateTopic } from "@blumfeld/core/model";
 import { ErrorCode } from "@blumfeld/core/protocol";
 import type { BrokerParts, TransactionVerifier } from "../parts.ts";
+import { RemoteVerifier } from "./remote-verifier.ts";
+import { type AddressParts, addressOfPartition, type ShardAddress } from "./shard-address.ts";
 import type { TransactionCoordinator } from "./transaction-coordinator.ts";
 
 /** Produce: whether this version's clients leave adding partitions to the broker. */
@@ -21,7 +24,7 @@ export interface WriteToVerify {
   readonly producerEpoch: number;
 }
 
-type Parts = Pick<BrokerParts, "cluster">;
+type Parts = AddressParts & Pick<BrokerParts, "cluster" | "timers">;
 
 interface Asked {
   readonly transactionalId: string;
@@ -36,10 +39,12 @@ export class ProduceVerifier implements TransactionVerifier {
   private readonly coordinator: TransactionCoordinator;
   /** Of the request that is in hand. */
   private gathering: Asked | null = null;
+  private readonly remote: RemoteVerifier;
 
   constructor(parts: Parts, coordinator: TransactionCoordinator) {
     this.parts = parts;
     this.coordinator = coordinator;
+    this.remote = new RemoteVerifier(parts.timers);
   }
 
   verify(transactionalId: string | null, write: WriteToVerify, apiVersion: number): null | Promise<number> {
@@ -48,6 +53,7 @@ export class ProduceVerifier implements TransactionVerifier {
       return this.add(transactionalId, write).then((code) => producerError(code, true));
     if (!this.parts.cluster.settings.get("transaction.partition.verification.enable")) return null;
     const code = this.check(transactionalId, write);
+    if (typeof code !== "number") return code.then((later) => producerError(later, apiVersion >= abortableFrom));
     return code === ErrorCode.NONE ? null : Promise.resolve(producerError(code, apiVersion >= abortableFrom));
   }
 
@@ -55,15 +61,21 @@ export class ProduceVerifier implements TransactionVerifier {
   async verifyOffsets(transactionalId: string, write: WriteToVerify, apiVersion: number): Promise<number> {
     if (apiVersion >= offsetsAddFrom) return offsetsError(await this.add(transactionalId, write));
     if (!this.parts.cluster.settings.get("transaction.partition.verification.enable")) return ErrorCode.NONE;
-    const code = this.check(transactionalId, write);
+    const code = await this.check(transactionalId, write);
     if (code === ErrorCode.TRANSACTION_ABORTABLE && apiVersion < offsetsAbortableFrom)
       return ErrorCode.INVALID_TXN_STATE;
     return offsetsError(code);
   }
 
-  /** 0 where the transaction that goes on has the partition. */
-  check(transactionalId: string, write: WriteToVerify): number {
-    const { producerEpoch, topic, partition } = write;
+  /** 0 where the transaction that goes on has the partition. A promise where another broker coordinates it. */
+  check(transactionalId: string, write: WriteToVerify): number | Promise<number> {
+    const { producerEpoch, producerId, topic, partition } = write;
+    const at = this.addressOf(transactionalId);
+    if (at !== "here") {
+      const partitions = new Map([[topic, [partition]]]);
+      const question = { transactionalId, producerId, producerEpoch, verifyOnly: true, partitions };
+      return this.remote.ask(at.peers, at.address, question);
+    }
     const verdict = this.coordinator.verify({
       transactionalId,
       producerId: BigInt(write.producerId),
@@ -71,6 +83,11 @@ export class ProduceVerifier implements TransactionVerifier {
     });
     if (typeof verdict === "number") return verdict;
     return verdict(topic, partition) ? ErrorCode.NONE : ErrorCode.TRANSACTION_ABORTABLE;
+  }
+
+  private addressOf(transactionalId: string): ShardAddress {
+    const partition = this.coordinator.host.partitionOf(transactionalId);
+    return partition === null ? "here" : addressOfPartition(this.parts, transactionStateTopic, partition);
   }
 
   /** Adds the partition to the transaction. */
@@ -92,6 +109,11 @@ export class ProduceVerifier implements TransactionVerifier {
     // Asked once this frame's handler has named all its partitions.
     const answer = Promise.resolve().then(() => {
       if (this.gathering === asked) this.gathering = null;
+      const at = this.addressOf(transactionalId);
+      if (at !== "here") {
+        const question = { transactionalId, producerId, producerEpoch, verifyOnly: false, partitions };
+        return this.remote.ask(at.peers, at.address, question);
+      }
       return this.coordinator.addPartitions({
         ...{ transactionalId, producerId: BigInt(producerId), producerEpoch, partitions },
         clientVersion: epochBumpVersion,

@@ -69,7 +69,7 @@ export class HostedSharePartition {
 
   private async load(): Promise<void> {
     const { shares } = this.parts;
-    const found = await shares.persistently(() => shares.read(this.key, this.leaderEpoch), this.isWanted);
+    const found = await shares.persistently(() => shares.anywhere.read(this.key, this.leaderEpoch), this.isWanted);
     const state = found.state ?? null;
     if (found.errorCode !== ErrorCode.NONE || state === null) {
       this.errorCode = loadError(found.errorCode);
@@ -121,7 +121,7 @@ export class HostedSharePartition {
     const { startOffset, deliveryCompleteCount, batches } = transition;
     const { stateEpoch, leaderEpoch, state } = this;
     const write = { stateEpoch, leaderEpoch, startOffset, deliveryCompleteCount, stateBatches: batches };
-    const { errorCode } = await shares.persistently(() => shares.write(this.key, write), this.isWanted);
+    const { errorCode } = await shares.persistently(() => shares.anywhere.write(this.key, write), this.isWanted);
     if (errorCode === ErrorCode.NONE) state!.confirm(transition);
     else {
       state!.refuse(transition);

@@ -50,7 +50,9 @@ export class ShareGroupStates {
   /** After a heartbeat that wants partitions for which there is no state. */
   async initialize(groupId: string, { stateEpoch, topics }: ShareInitialization): Promise<void> {
     const outcomes = await this.each(groupId, topics, (key) =>
-      this.shares.persistently(() => this.shares.initialize(key, { stateEpoch, startOffset: startOffsetUnset })),
+      this.shares.persistently(() =>
+        this.shares.anywhere.initialize(key, { stateEpoch, startOffset: startOffsetUnset }),
+      ),
     );
     const isDone = outcomes.every(({ errorCode }) => errorCode === ErrorCode.NONE);
     if (isDone) await this.confirm(groupId, topics);
@@ -65,7 +67,9 @@ export class ShareGroupStates {
   async delete(groupId: string, topics: ReadonlyMap<Uuid, SharedTopic>): Promise<number> {
     if (topics.size === 0) return ErrorCode.NONE;
     this.hosted.forget(groupId, new Set(topics.keys()));
-    const outcomes = await this.each(groupId, topics, (key) => this.shares.persistently(() => this.shares.delete(key)));
+    const outcomes = await this.each(groupId, topics, (key) =>
+      this.shares.persistently(() => this.shares.anywhere.delete(key)),
+    );
     const failed = outcomes.find(({ errorCode }) => errorCode !== ErrorCode.NONE);
     if (failed !== undefined) return failed.errorCode;
     const ids = new Set(topics.keys());
