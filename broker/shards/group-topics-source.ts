@@ -35,12 +35,12 @@ export class GroupTopicsOfImage implements GroupTopics {
       id: topic.id,
       partitionCount: topic.partitions.length,
       racksOf(partition) {
-        const racks = new Set<string>();
+        const racks: string[] = [];
         for (const id of topic.partitions[partition]?.replicas ?? []) {
           const rack = metadata.image.brokers.get(id)?.rack;
-          if (rack != null) racks.add(rack);
+          if (rack != null) racks.push(rack);
         }
-        return [...racks];
+        return racks;
       },
     };
   }

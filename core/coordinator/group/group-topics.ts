@@ -5,7 +5,7 @@ export interface GroupTopic {
   readonly name: string;
   readonly id: Uuid;
   readonly partitionCount: number;
-  /** The racks of a partition's replicas, for assignors and for the hash of a group's topics. */
+  /** The racks of a partition's replicas, one for each that has one: for assignors and for the hash of a group's topics. */
   racksOf(partition: number): readonly string[];
 }
 

@@ -33,10 +33,11 @@ function run(seed: number, kindOf: (world: World) => Kind): void {
   let count = 0;
   const start = (instanceId: string | null, kind: Kind): void => {
     const name = `m${count++}`;
-    // Who comes back under an instance id wants what the one before it wanted: a classic group does not look at that again.
+    // Who comes back under an instance id wants what the one before it wanted: a classic group does not look at that again, and a consumer group keeps an expression.
     const topics =
       instanceId === null ? world.pick([["t"], ["u"], ["t", "u"]]) : instanceId === "i0" ? ["t"] : ["t", "u"];
-    const regex = kind === "consumer" && world.below(6) === 0 ? world.pick(["t|u", "[a-t]", "nothing"]) : null;
+    const hasRegex = kind === "consumer" && instanceId === null && world.below(6) === 0;
+    const regex = hasRegex ? world.pick(["t|u", "[a-t]", "nothing"]) : null;
     world.members.push(
       kind === "classic"
         ? new ClassicMember(world, name, { instanceId, isCooperative, topics })
