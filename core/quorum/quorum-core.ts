@@ -104,6 +104,15 @@ export class QuorumCore {
   get isVoter(): boolean {
     return this.options.isController !== false && this.voters.some((voter) => isVoterKey(voter, this.ownKey));
   }
+  /**
+   * Raft, dissertation 4.2.2: a voter whose removal is not known to be committed still stands for election. With two voters, the one that has
+   * the record of its own removal may be the only one that the other can get it from. (Kafka waits for ever then.)
+   */
+  get mayStand(): boolean {
+    if (this.isVoter) return true;
+    const known = this.history.before(this.highWatermark).voters ?? [];
+    return this.options.isController !== false && known.some((voter) => isVoterKey(voter, this.ownKey));
+  }
   get isLeader(): boolean {
     return this.role.name === "leader";
   }
@@ -236,8 +245,18 @@ export class QuorumCore {
       );
       return;
     }
-    if (place !== null && role.leaderPlace === null) this.toFollower(epoch, place);
+    // Who asks for votes goes on asking: the address may be as old as the one that it knows.
+    if (place !== null && role instanceof Prospective) role.onLeaderPlace(place);
+    else if (place !== null && (role.leaderPlace === null || this.hasMoved(role, place))) this.toFollower(epoch, place);
     else if (role.leaderId < 0) this.toUnattached(epoch, leaderId);
+  }
+
+  /** Somebody knows another address of the leader than the one where it does not answer. */
+  private hasMoved(role: QuorumRole, { endpoints }: LeaderPlace): boolean {
+    const isUnreached = role instanceof Follower && role.isLeaderSilent;
+    const known = this.addressOf(role.leaderPlace!);
+    const told = endpoints[0]!;
+    return isUnreached && (known?.host !== told.host || known.port !== told.port);
   }
 
   private placeOf(leaderId: number, endpoints: NodeEndpoints): LeaderPlace | null {

@@ -73,8 +73,8 @@ function load(
     );
   }
   removeSnapshotRemains(disk, log.path);
-  const snapshots = listSnapshots(disk, log.path);
-  const newest = snapshots.at(-1);
+  const found = listSnapshots(disk, log.path);
+  const newest = found.at(-1);
   if (newest !== undefined) loadSnapshot(disk, log, newest, listeners, history);
   const start = newest?.endOffset ?? 0;
   if (log.logStartOffset > start) {
@@ -87,13 +87,28 @@ function load(
   const isBehind =
     newest !== undefined && log.logEndOffset > log.logStartOffset && newest.epoch > log.latestLeaderEpoch;
   if (log.logEndOffset < start || (isBehind && start > 0)) log.truncateFullyAndStartAt(start as Offset);
-  const found = scanLog(log, start, history);
+  // The log does not continue those that end before it.
+  const snapshots = found.filter(({ endOffset }) => endOffset >= log.logStartOffset);
+  for (const id of found) if (!snapshots.includes(id)) disk.removeFile(`${log.path}/${snapshotFileName(id)}`);
+  raiseStart(log, snapshots[0]?.endOffset ?? 0, start);
+  const scanned = scanLog(log, start, history);
   return {
     ...{ kind: "loaded", snapshots, snapshotEnd: newest ?? { endOffset: 0, epoch: 0 } },
     state: state.kind === "read" ? state.state : null,
-    lastEpoch: Math.max(found.lastEpoch, newest?.epoch ?? 0),
-    bytesAfterSnapshot: found.bytes,
+    lastEpoch: Math.max(scanned.lastEpoch, newest?.epoch ?? 0),
+    bytesAfterSnapshot: scanned.bytes,
   };
+}
+
+/**
+ * Before the oldest snapshot's end there may be records left, of which the epochs are forgotten: who parts from them there would not be
+ * found out. The log begins where both are.
+ */
+function raiseStart(log: QuorumLog, oldestEnd: number, newestEnd: number): void {
+  const floor = Math.min(Math.max(oldestEnd, log.leaderEpochs[0]?.startOffset ?? 0), newestEnd) as Offset;
+  if (floor <= log.logStartOffset) return;
+  log.setHighWatermark(floor);
+  log.deleteRecordsBefore(floor);
 }
 
 /** A snapshot's state, into every listener; its voters, into the history. Read once for each listener. */
@@ -116,19 +131,29 @@ export function loadSnapshot(
   for (const listener of listeners) listener.onSnapshot(id, records());
 }
 
-/** Finds the voters that the log names, committed or not. */
+/**
+ * Finds the voters that the log names, committed or not. A loss of power may take the end of one segment and leave the next: what follows the
+ * gap had not been synced either, and goes.
+ */
 function scanLog(log: QuorumLog, start: number, history: VoterHistory): { lastEpoch: number; bytes: number } {
   let next = start;
   let lastEpoch = 0;
   let bytes = 0;
-  const end = log.logEndOffset;
-  while (next < end) {
+  while (next < log.logEndOffset) {
+    const end = log.logEndOffset;
     const slice = log.read(next as Offset, { bytesMax: loadPieceBytes, upTo: end, minOneBatch: true });
-    if (slice.kind !== "slice") throw new SnapshotDamaged(log.path, next, `no records from offset ${next} on`);
+    if (slice.kind !== "slice") {
+      log.truncateTo(next as Offset);
+      break;
+    }
     const { file, position, sizeBytes } = slice;
     const from = next;
     // A slice may end inside a batch: the whole batches before that are read.
     for (const batch of readMetadataBatches(file, position, position + sizeBytes, file.path, true, true)) {
+      if (batch.baseOffset > next) {
+        log.truncateTo(next as Offset);
+        break;
+      }
       bytes += batch.sizeBytes;
       lastEpoch = batch.epoch;
       batch.controls.forEach((control, index) => {
@@ -136,7 +161,9 @@ function scanLog(log: QuorumLog, start: number, history: VoterHistory): { lastEp
       });
       next = batch.lastOffset + 1;
     }
-    if (next <= from) throw new SnapshotDamaged(file.path, position, `no batch with offset ${from}`);
+    if (next <= from && next < log.logEndOffset) {
+      throw new SnapshotDamaged(file.path, position, `no batch with offset ${from}`);
+    }
   }
   return { lastEpoch, bytes };
 }

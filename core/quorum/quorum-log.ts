@@ -13,6 +13,7 @@ export type QuorumLog = Pick<
   | "flushLater"
   | "highWatermark"
   | "latestLeaderEpoch"
+  | "leaderEpochs"
   | "logEndOffset"
   | "logStartOffset"
   | "path"

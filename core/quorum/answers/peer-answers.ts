@@ -83,12 +83,13 @@ function peerProblem(core: QuorumCore, peerId: number, epoch: number): ErrorCode
   return peerId < 0 ? ErrorCode.INVALID_REQUEST : null;
 }
 
-/** Whether the request means this node; -1 names nobody and means whoever gets it. */
+/**
+ * Whether the request means this node; -1 names nobody and means whoever gets it. A node that was given a new disk is not the voter that had
+ * its id: that one's votes are lost, and must not be given twice.
+ */
 function isMeant(core: QuorumCore, voterId: number, directoryId: Uuid): boolean {
   if (voterId === -1) return true;
-  const isDirectoryMeant =
-    directoryId === uuidZero || core.kraftVersion === 0 || directoryId === core.options.directoryId;
-  return voterId === core.nodeId && isDirectoryMeant;
+  return voterId === core.nodeId && (directoryId === uuidZero || directoryId === core.options.directoryId);
 }
 
 /**

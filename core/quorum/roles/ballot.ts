@@ -34,7 +34,7 @@ export class Ballot {
 
   begin(): void {
     const { core } = this.options;
-    this.granted.add(core.nodeId);
+    if (core.isVoter) this.granted.add(core.nodeId);
     if (this.decide()) return;
     for (const voter of this.voters) if (voter.id !== core.nodeId) this.ask(voter);
   }

@@ -48,7 +48,7 @@ export class Follower extends QuorumRole {
   private awaitLeader(): void {
     this.fetchTimer?.cancel();
     this.fetchTimer = this.after(this.core.settings.fetchTimeoutMs, () => {
-      if (this.core.isVoter) {
+      if (this.core.mayStand) {
         this.core.toProspective();
         return;
       }
@@ -61,14 +61,15 @@ export class Follower extends QuorumRole {
   /** The leader resigns: the most advanced candidate begins at once, the others later, in its order. */
   onLeaderResigned(rank: number, candidateCount: number): void {
     const { core } = this;
-    if (!core.isVoter) return;
+    if (!core.mayStand) return;
     this.electionTimer?.cancel();
     const delayMs = rank === 0 ? 0 : core.rankedBackoffMs(rank < 0 ? candidateCount : rank, candidateCount + 1);
     this.electionTimer = this.after(delayMs, () => core.toProspective());
   }
 
   grantsVote(candidate: ReplicaKey, isUpToDate: boolean, isPre: boolean): boolean {
-    if (isPre) return isUpToDate && !this.hasFetched;
+    // KIP-996, and a step beyond it: a voter that does not know yet that it is one, and so never asks itself, lets others ask.
+    if (isPre) return isUpToDate && (!this.hasFetched || this.isLeaderSilent);
     return this.core.hasVotedFor(candidate) ?? false;
   }
 }

@@ -8,7 +8,7 @@ import { type LeaderPlace, QuorumRole } from "./role.ts";
 export class Prospective extends QuorumRole {
   readonly name = "prospective";
   private readonly knownLeaderId: number;
-  private readonly place: LeaderPlace | null;
+  private place: LeaderPlace | null;
 
   /** The leader that it knew of in this epoch: what it goes back to when it would not win. */
   constructor(core: QuorumCore, leaderId: number, place: LeaderPlace | null) {
@@ -23,6 +23,12 @@ export class Prospective extends QuorumRole {
 
   override get leaderPlace(): LeaderPlace | null {
     return this.place;
+  }
+
+  /** Of the leader of its epoch, which it may not have known: it is followed at once then. */
+  onLeaderPlace(place: LeaderPlace): void {
+    if (this.knownLeaderId < 0 || this.place === null) this.core.toFollower(this.core.epoch, place);
+    else this.place = place;
   }
 
   begin(): void {

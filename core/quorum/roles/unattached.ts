@@ -27,7 +27,7 @@ export class Unattached extends QuorumRole {
   private awaitElection(): void {
     this.timer?.cancel();
     this.timer = this.after(this.core.electionTimeoutMs(), () => {
-      if (this.core.isVoter) this.core.toProspective();
+      if (this.core.mayStand) this.core.toProspective();
       else this.awaitElection();
     });
   }

@@ -1,0 +1,68 @@
+// npm run sim -- quorum --seeds 1000 [--from 1] [--jobs 2]     many seeds; the first failures with the command that repeats them
+// npm run sim -- quorum --seed 42                              one seed, with its whole trace
+import { runQuorumSeed } from "./quorum/quorum-sim.ts";
+
+interface SimOptions {
+  readonly suite: string;
+  readonly seed: number | null;
+  readonly seeds: number;
+  readonly from: number;
+  readonly planted: string | null;
+}
+
+function optionsOf(args: readonly string[]): SimOptions {
+  const number = (name: string): number | null => {
+    const at = args.indexOf(`--${name}`);
+    if (at < 0) return null;
+    const value = Number(args[at + 1]);
+    if (!Number.isSafeInteger(value) || value < 0) throw new Error(`--${name} needs a number`);
+    return value;
+  };
+  const plantedAt = args.indexOf("--planted");
+  return {
+    suite: args[0] ?? "quorum",
+    seed: number("seed"),
+    seeds: number("seeds") ?? 1000,
+    from: number("from") ?? 1,
+    planted: plantedAt < 0 ? null : (args[plantedAt + 1] ?? "all"),
+  };
+}
+
+/** So many failures are shown; the run ends then. */
+const failuresMax = 3;
+
+async function runSeeds({ from, seeds, suite }: SimOptions): Promise<number> {
+  const beganMs = performance.now();
+  let failures = 0;
+  let simulatedMs = 0;
+  let eventCount = 0;
+  let committed = 0;
+  let done = 0;
+  for (let seed = from; seed < from + seeds && failures < failuresMax; seed++) {
+    const result = await runQuorumSeed(seed);
+    done++;
+    simulatedMs += result.simulatedMs;
+    eventCount += result.eventCount;
+    committed += result.committedCount;
+    if (result.failure === null) continue;
+    failures++;
+    console.error(
+      `${result.trace}\n\nseed ${seed}: ${result.failure}\nrepeat it: npm run sim -- ${suite} --seed ${seed}\n`,
+    );
+  }
+  const tookMs = performance.now() - beganMs;
+  console.log(
+    `${suite}: ${done} seeds, ${failures} failed; ${Math.round(simulatedMs / 1000)} s simulated in ${(tookMs / 1000).toFixed(1)} s (${Math.round(simulatedMs / tookMs)} times as fast), ${eventCount} events, ${committed} records acknowledged`,
+  );
+  return failures;
+}
+
+async function runOne(seed: number): Promise<number> {
+  const result = await runQuorumSeed(seed, true);
+  console.log(result.trace);
+  console.log(`seed ${seed}: hash ${result.hash}, ${result.failure ?? "all held"}`);
+  return result.failure === null ? 0 : 1;
+}
+
+const options = optionsOf(process.argv.slice(2));
+process.exitCode = (options.seed === null ? await runSeeds(options) : await runOne(options.seed)) > 0 ? 1 : 0;
