@@ -17,13 +17,14 @@ export class Bundles {
     this.#directory = directory;
   }
 
-  /** Below node_modules, where native parts that stay outside are found. */
+  /** Below node_modules, where native parts that stay outside are found. Entries by their paths below testing/, without `.ts`. */
   static async create(entries: readonly string[]): Promise<Bundles> {
-    const directory = join(root, "node_modules", ".cache", `exactly-once-${process.pid}`);
+    const directory = join(root, "node_modules", ".cache", `processes-${process.pid}`);
     mkdirSync(directory, { recursive: true });
     await build({
       absWorkingDir: root,
-      entryPoints: entries.map((entry) => join(here, `${entry}.ts`)),
+      entryPoints: entries.map((entry) => join(here, "..", `${entry}.ts`)),
+      outbase: join(here, ".."),
       outdir: directory,
       outExtension: { ".js": ".mjs" },
       bundle: true,

@@ -99,12 +99,12 @@ export class ExactlyOnceRun {
   async run(): Promise<Outcome> {
     const { copiers } = this.#options;
     const startedMs = performance.now();
-    const bundles = await Bundles.create(["broker-process", "copier-process"]);
+    const bundles = await Bundles.create(["exactly-once/broker-process", "exactly-once/copier-process"]);
     try {
       const brokerPlan: BrokerPlan = { dataDirectory: join(this.#options.directory, "data"), port: this.#kept.port };
       this.#broker = new Restarting(
         "broker",
-        bundles.file("broker-process"),
+        bundles.file("exactly-once/broker-process"),
         () => brokerPlan,
         (line) => {
           if (line !== "ready" && !line.includes('"level":40')) this.#complain(`broker: ${line}`);
@@ -142,7 +142,7 @@ export class ExactlyOnceRun {
       messagesMax: this.#options.messagesMax,
       seed: this.#options.seed * 1000 + index * 100 + incarnation++,
     });
-    return new Restarting(`copier ${index}`, bundles.file("copier-process"), plan, (line) => {
+    return new Restarting(`copier ${index}`, bundles.file("exactly-once/copier-process"), plan, (line) => {
       if (line.startsWith("copied")) return;
       if (line.startsWith("aborted")) this.#kept.aborts++;
       else if (line.startsWith("over")) this.#kept.fenced++;
