@@ -1,4 +1,6 @@
 // ConsumerGroupHeartbeat v0–1 (KIP-848). v1: the member names itself, and subscribes by regular expression.
+
+import type { GroupClient } from "@blumfeld/core/coordinator";
 import {
   type ApiKey,
   type ConsumerGroupHeartbeatRequest,
@@ -33,7 +35,15 @@ export function createConsumerGroupHeartbeatHandler(
       const text = `ServerAssignor ${request.serverAssignor} is not supported. Supported assignors: ${consumerAssignors.join(", ")}.`;
       return refused(ErrorCode.UNSUPPORTED_ASSIGNOR, text);
     }
-    const client = groupClientOf(context as RequestContext);
+    const { clientAddress, listenerName, principal } = context;
+    // Not the request itself: this outlives it, until the group's patterns are resolved.
+    const origin = { clientAddress, listenerName, principal };
+    const mayFindTopic = (topic: string): boolean =>
+      parts.authorizer.authorize(origin, AclOperation.Describe, ResourceType.Topic, topic);
+    const client: GroupClient = {
+      ...groupClientOf(context as RequestContext),
+      mayFindTopic: parts.authorizer.isConfigured ? mayFindTopic : undefined,
+    };
     groups.write(
       request.groupId,
       "ConsumerGroupHeartbeat",

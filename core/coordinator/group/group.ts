@@ -16,6 +16,8 @@ export interface GroupClient {
   /** With the leading slash that Kafka's tools show. */
   readonly clientHost: string;
   readonly apiVersion: number;
+  /** Which topics a pattern of its may find; left out: all. Kept until the group's patterns are resolved. */
+  readonly mayFindTopic?: ((topic: string) => boolean) | undefined;
 }
 
 /** Since when a group's offsets are kept from expiring, or that they are kept altogether. */

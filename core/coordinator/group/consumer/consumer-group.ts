@@ -46,6 +46,8 @@ export class ConsumerGroup implements Group {
   /** Not in records: when the regexes were last asked to be resolved. */
   regexesAskedMs = Number.NEGATIVE_INFINITY;
   isResolvingRegexes = false;
+  /** Of the member whose heartbeat asked for it, as in Kafka. */
+  mayFindTopic: ((topic: string) => boolean) | null = null;
 
   constructor(groupId: string, undo: UndoLog) {
     this.groupId = groupId;

@@ -189,7 +189,8 @@ export class ConsumerHeartbeat {
     }
     const isNew = !group.members.has(memberId) && replacedId === null;
     const isUpgraded = found.accept !== undefined;
-    const step = { before: member, updated, replacedId, isNew, isUpgraded, owned, nowMs };
+    const { mayFindTopic } = client;
+    const step = { before: member, updated, replacedId, isNew, isUpgraded, owned, nowMs, mayFindTopic };
     const after = this.advance(group, step, records);
     if (after instanceof Refused) return after;
     found.accept?.();
@@ -295,6 +296,7 @@ export class ConsumerHeartbeat {
       readonly isUpgraded?: boolean;
       readonly owned: Owned;
       readonly nowMs: number;
+      readonly mayFindTopic?: GroupClient["mayFindTopic"];
     },
     records: GroupRecord[],
   ): ConsumerMember | Refused {
@@ -307,7 +309,7 @@ export class ConsumerHeartbeat {
     const members = [...group.membersWith(updated)].filter(({ memberId }) => memberId !== replacedId);
     const isBumped = hasSubscriptionChanged || step.isUpgraded === true;
     const groupEpoch = this.advanceEpoch(group, members, isBumped, nowMs, records);
-    this.regexes.askWhenDue(group, updated, nowMs);
+    this.regexes.askWhenDue(group, updated, nowMs, step.mayFindTopic);
     const { target, targetEpoch } = this.advanceTarget(group, members, updated, groupEpoch, replacedId, nowMs, records);
     return this.reconcile(group, { member: updated, target, targetEpoch, hasSubscriptionChanged, owned }, records);
   }

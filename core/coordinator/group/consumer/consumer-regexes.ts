@@ -55,7 +55,12 @@ export class ConsumerRegexes {
   }
 
   /** Asks for the expressions to be resolved, where it is time. */
-  askWhenDue(group: ConsumerGroup, after: ConsumerMember, nowMs: number): void {
+  askWhenDue(
+    group: ConsumerGroup,
+    after: ConsumerMember,
+    nowMs: number,
+    mayFindTopic: ((topic: string) => boolean) | undefined,
+  ): void {
     const { groupId } = group;
     if (group.isResolvingRegexes || nowMs < group.regexesAskedMs + regexIntervalMsMin) return;
     let isAny = false;
@@ -69,6 +74,7 @@ export class ConsumerRegexes {
     }
     if (!isAny || (!isDue && nowMs < group.regexesAskedMs + regexIntervalMsMax)) return;
     group.isResolvingRegexes = true;
+    group.mayFindTopic = mayFindTopic ?? null;
     group.regexesAskedMs = nowMs;
     this.context.timers.set(timerKeys.consumerRegex(groupId), 0, { kind: "consumer-regex", groupId });
   }
@@ -84,7 +90,7 @@ export class ConsumerRegexes {
     const resolvedNow = new Map<string, ReadonlySet<string>>();
     let hasChanged = false;
     for (const pattern of wanted) {
-      const resolved = this.resolveOne(pattern, topics.version, nowMs);
+      const resolved = this.resolveOne(group, pattern, nowMs);
       resolvedNow.set(pattern, resolved.topics);
       hasChanged ||= !sameSet(group.regexes.get(pattern)?.topics ?? noTopics, resolved.topics);
       records.push(regexRecord(groupId, pattern, resolved));
@@ -102,7 +108,9 @@ export class ConsumerRegexes {
     return { records, answer: undefined };
   }
 
-  private resolveOne(pattern: string, version: number, timestampMs: number): ResolvedRegex {
+  private resolveOne(group: ConsumerGroup, pattern: string, timestampMs: number): ResolvedRegex {
+    const { mayFindTopic } = group;
+    const { version } = this.context.topics;
     const matching = new Set<string>();
     let regex: LinearRegex;
     try {
@@ -116,7 +124,8 @@ export class ConsumerRegexes {
       );
       return { topics: matching, version, timestampMs };
     }
-    for (const name of this.context.topics.names()) if (regex.matches(name)) matching.add(name);
+    for (const name of this.context.topics.names())
+      if (regex.matches(name) && mayFindTopic?.(name) !== false) matching.add(name);
     return { topics: matching, version, timestampMs };
   }
 }
