@@ -25,6 +25,7 @@ import {
 import type { Peers } from "./peers/peers.ts";
 import { Replication } from "./replication/replication.ts";
 import { Router } from "./router.ts";
+import type { ListenerSecurity } from "./security/listener-security.ts";
 import { type Authorizer, allowAll } from "./security-seam.ts";
 
 /** How exact the deadlines of waiting requests are. */
@@ -39,6 +40,8 @@ export interface BrokerOptions {
   readonly logManager: LogManager;
   readonly controllerChannel: ControllerChannel;
   readonly authorizer?: Authorizer;
+  /** What listeners ask of connections. Default: nothing. */
+  readonly listenerSecurity?: ListenerSecurity;
   readonly quotas?: QuotaHook;
   readonly transactionVerifier?: TransactionVerifier;
   /** To other brokers. Without them this broker follows nobody. */
@@ -100,6 +103,7 @@ export class Broker {
       (listener) =>
         new Listener(listener, options.network, this.router, limits, {
           backlog: config.backlog,
+          authentication: () => options.listenerSecurity?.authenticationFor(listener.name) ?? null,
           // The only listener is everybody's: brokers have none of their own that clients could fill.
           isProtected: listener.isInterBroker && config.listeners.length > 1,
         }),

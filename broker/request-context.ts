@@ -1,6 +1,7 @@
 // One request on its way: what a handler is given, what it may return. One object per request, pooled by nobody: it dies young.
 // What a request holds is its own and may be kept, but for a produce's records: those are views of the frame, valid to the turn's end.
 import type { ApiKey, RequestOf, ResponseInitOf } from "@blumfeld/core/protocol";
+import type { ConnectionAuthentication } from "./security/connection-authentication.ts";
 import type { Principal } from "./security-seam.ts";
 
 /** A handler's result where the answer comes through `context.answer` at the end of this turn (a produce after the write turn). */
@@ -46,6 +47,10 @@ export interface ConnectionContext {
   /** True where brokers and controllers talk to each other; a client listener refuses what only they may ask. */
   readonly isInterBroker: boolean;
   readonly principal: Principal;
+  /** How far it has come with SASL; null where its listener asks for none. */
+  readonly authentication: ConnectionAuthentication | null;
+  /** It has proved who it is. */
+  onAuthenticated(principal: Principal): void;
   /** From ApiVersions; "unknown" until then, as Kafka reports it. */
   clientSoftwareName: string;
   clientSoftwareVersion: string;

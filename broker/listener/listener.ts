@@ -2,6 +2,7 @@
 import type { Network, NetworkListener } from "@blumfeld/core/base";
 import type { ListenerConfig } from "../broker-config.ts";
 import type { Router } from "../router.ts";
+import type { ConnectionAuthentication } from "../security/connection-authentication.ts";
 import { Session } from "../session/session.ts";
 import type { ConnectionLimits } from "./connection-limits.ts";
 
@@ -13,6 +14,8 @@ export interface ListenerOptions {
   readonly isProtected: boolean;
   /** While it is not, peers are turned away: bound, and known by its port, before anything can be answered. Default: it is. */
   readonly isReady?: () => boolean;
+  /** What a new connection has to go through first; null: nothing. Default: nothing. */
+  readonly authentication?: () => ConnectionAuthentication | null;
 }
 
 export class Listener {
@@ -41,7 +44,7 @@ export class Listener {
   /** Rejects with the system's code where the address cannot be bound. */
   async start(): Promise<void> {
     const { name, isInterBroker } = this.config;
-    const { backlog, isProtected, isReady } = this.options;
+    const { authentication, backlog, isProtected, isReady } = this.options;
     this.bound = await this.network.listen(
       {
         host: this.config.host,
@@ -54,7 +57,7 @@ export class Listener {
         const session = new Session(
           connection,
           this.router,
-          { id: ++sessionCount, listenerName: name, isInterBroker },
+          { id: ++sessionCount, listenerName: name, isInterBroker, authentication: authentication?.() ?? null },
           (ended) => {
             this.sessions.delete(ended);
             this.limits.release(connection.remoteAddress);

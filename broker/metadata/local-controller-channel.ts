@@ -2,6 +2,7 @@
 import { ApiKey, ErrorCode, type RequestOf, type ResponseInitOf } from "@blumfeld/core/protocol";
 import type { ControllerChannel } from "../parts.ts";
 import { RequestError } from "../request-context.ts";
+import { onCreateAcls, onDeleteAcls } from "./controller-acls.ts";
 import {
   onAlterPartition,
   onAssignReplicasToDirs,
@@ -32,6 +33,8 @@ type ControllerHandlers = { readonly [Key in ApiKey]?: ControllerHandler<Key> };
 const controllerHandlers: ControllerHandlers = {
   [ApiKey.CreateTopics]: onCreateTopics,
   [ApiKey.DeleteTopics]: onDeleteTopics,
+  [ApiKey.CreateAcls]: onCreateAcls,
+  [ApiKey.DeleteAcls]: onDeleteAcls,
   [ApiKey.AlterConfigs]: onAlterConfigs,
   [ApiKey.CreatePartitions]: onCreatePartitions,
   [ApiKey.ElectLeaders]: onElectLeaders,

@@ -23,6 +23,8 @@ import {
   type HandlerResult,
 } from "../request-context.ts";
 import type { Router } from "../router.ts";
+import type { ConnectionAuthentication } from "../security/connection-authentication.ts";
+import { tokenAnswer } from "../security/token-answer.ts";
 import { anonymousPrincipal, type Principal } from "../security-seam.ts";
 import { RequestInWork } from "./request-in-work.ts";
 
@@ -33,6 +35,8 @@ export interface SessionOptions {
   readonly id: number;
   readonly listenerName: string;
   readonly isInterBroker: boolean;
+  /** Null: whoever connects is served. */
+  readonly authentication: ConnectionAuthentication | null;
 }
 
 export class Session implements ConnectionHandler, ConnectionContext {
@@ -40,6 +44,7 @@ export class Session implements ConnectionHandler, ConnectionContext {
   readonly listenerName: string;
   readonly isInterBroker: boolean;
   principal: Principal = anonymousPrincipal;
+  readonly authentication: ConnectionAuthentication | null;
   clientSoftwareName = "unknown";
   clientSoftwareVersion = "unknown";
   isOpen = true;
@@ -63,6 +68,7 @@ export class Session implements ConnectionHandler, ConnectionContext {
     this.id = options.id;
     this.listenerName = options.listenerName;
     this.isInterBroker = options.isInterBroker;
+    this.authentication = options.authentication;
     this.ended = ended;
   }
 
@@ -80,6 +86,10 @@ export class Session implements ConnectionHandler, ConnectionContext {
   }
 
   onFrame(received: Buffer): void {
+    if (this.authentication?.takesTokens === true) {
+      this.onToken(this.authentication, received);
+      return;
+    }
     // Member metadata, assignments and the like are kept by those who get them; a produce's records are not, a fetch has no bytes.
     const frame = received.length < 2 || received.readInt16BE(0) <= ApiKey.Fetch ? received : Buffer.from(received);
     let head: RequestHead;
@@ -113,6 +123,10 @@ export class Session implements ConnectionHandler, ConnectionContext {
   private take(head: RequestHead, frameBytes: number): void {
     const { api } = head;
     const { router } = this;
+    if (this.authentication !== null && !this.authentication.mayServe(api.key)) {
+      this.close(`${api.name} before the connection is authenticated, or after its session has ended`);
+      return;
+    }
     const handler = router.handlerFor(api);
     if (handler === undefined) {
       router.log.warn(
@@ -139,6 +153,24 @@ export class Session implements ConnectionHandler, ConnectionContext {
       result = router.errorResponse(error, message, request);
     }
     this.settle(request, message, result);
+  }
+
+  /** After SaslHandshake v0: the frame is a token, and so is what it is answered by. */
+  private onToken(authentication: ConnectionAuthentication, token: Buffer): void {
+    this.pause();
+    void tokenAnswer(this.router.timers, authentication, Buffer.from(token)).then((answer) => {
+      if (!this.isOpen) return;
+      if ("reason" in answer) return this.close(answer.reason);
+      if (answer.outcome.kind === "through") this.onAuthenticated(answer.outcome.principal);
+      const size = Buffer.alloc(4);
+      size.writeInt32BE(answer.bytes.length);
+      this.connection.send([size, answer.bytes]);
+      this.goOn();
+    });
+  }
+
+  onAuthenticated(principal: Principal): void {
+    this.principal = principal;
   }
 
   private settle(request: RequestInWork, message: Parameters<Handler<ApiKey>>[0], result: HandlerResult<ApiKey>): void {

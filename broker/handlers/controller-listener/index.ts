@@ -2,13 +2,13 @@
 // controller. The rest is in this folder, or goes to the controller as it is.
 import { ApiKey } from "@blumfeld/core/protocol";
 import type { ControllerParts } from "../../controller-listener/controller-parts.ts";
-import { onSaslHandshake } from "../17-sasl-handshake.ts";
+import { createSaslHandshakeHandler } from "../17-sasl-handshake.ts";
 import { createApiVersionsHandler } from "../18-api-versions.ts";
 import { createDescribeAclsHandler } from "../29-describe-acls.ts";
 import { createCreateAclsHandler } from "../30-create-acls.ts";
 import { createDeleteAclsHandler } from "../31-delete-acls.ts";
 import { createDescribeConfigsHandler } from "../32-describe-configs.ts";
-import { onSaslAuthenticate } from "../36-sasl-authenticate.ts";
+import { createSaslAuthenticateHandler } from "../36-sasl-authenticate.ts";
 import { onCreateDelegationToken } from "../38-create-delegation-token.ts";
 import { onRenewDelegationToken } from "../39-renew-delegation-token.ts";
 import { onExpireDelegationToken } from "../40-expire-delegation-token.ts";
@@ -67,8 +67,8 @@ export function registerControllerListenerHandlers(table: HandlerTable, parts: C
 /** As on a broker's listener. */
 function registerShared(table: HandlerTable, parts: ControllerParts): void {
   const loggers = keptLoggers();
-  table.add(ApiKey.SaslHandshake, onSaslHandshake);
-  table.add(ApiKey.SaslAuthenticate, onSaslAuthenticate);
+  table.add(ApiKey.SaslHandshake, createSaslHandshakeHandler());
+  table.add(ApiKey.SaslAuthenticate, createSaslAuthenticateHandler(parts));
   table.add(ApiKey.DescribeAcls, createDescribeAclsHandler(parts));
   table.add(ApiKey.CreateAcls, createCreateAclsHandler(parts));
   table.add(ApiKey.DeleteAcls, createDeleteAclsHandler(parts));
