@@ -101,7 +101,10 @@ export class ShardHost<S extends Shard<Entry, Timer>, Entry, Timer> implements P
         shard: this.kind.create({ undo, timers: timerTable, partition }),
         undo,
         timers: timerTable,
-        log: { append: (batch) => this.append(running, batch), batchBytesMax: batchBytesMaxOf(partition) },
+        log: {
+          append: (batch, version) => this.append(running, batch, version),
+          batchBytesMax: batchBytesMaxOf(partition),
+        },
         requestFlush: () => this.queueFlush(running),
         wallMs: () => clock.wallMs(),
         onFault: (error, what) =>
@@ -155,12 +158,15 @@ export class ShardHost<S extends Shard<Entry, Timer>, Entry, Timer> implements P
   private append(
     running: Running<S, Entry, Timer>,
     batch: Buffer,
+    transactionVersion?: number,
   ): { kind: "appended"; endOffset: number } | { kind: "refused"; errorCode: number } {
     const { partition, runtime } = running;
     const problem = partition.leaderProblem(-1);
     if (problem !== ErrorCode.NONE) return { kind: "refused", errorCode: problem };
     if (partition.isBelowMinIsr) return { kind: "refused", errorCode: ErrorCode.NOT_ENOUGH_REPLICAS };
-    const outcome = partition.append(batch, { origin: "coordinator", nowMs: this.parts.clock.wallMs() });
+    const nowMs = this.parts.clock.wallMs();
+    const marker = transactionVersion === undefined ? {} : { transactionVersion };
+    const outcome = partition.append(batch, { origin: "coordinator", nowMs, ...marker });
     if (outcome.kind === "refused") {
       this.parts.logger.error({ partition: partition.name, code: outcome.errorCode }, outcome.message);
       return { kind: "refused", errorCode: outcome.errorCode };

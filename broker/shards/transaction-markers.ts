@@ -35,8 +35,8 @@ export class TransactionMarkers {
   private writeToOffsets(marker: Marker, index: number, done: (errorCode: number) => void): void {
     const shard = this.groups.shardAt(index);
     if (shard === null) return done(ErrorCode.NOT_LEADER_OR_FOLLOWER);
-    const { coordinatorEpoch, isCommit, producerId, producerEpoch } = marker;
-    shard.endTransaction({ producerId, producerEpoch }, coordinatorEpoch, isCommit, ({ errorCode }) =>
+    const { isCommit, producerId, producerEpoch } = marker;
+    shard.endTransaction({ producerId, producerEpoch }, marker, isCommit, ({ errorCode }) =>
       done(markerErrorOfShard(errorCode)),
     );
   }

@@ -156,7 +156,12 @@ describe("a shard's state", () => {
               break;
             case "end":
               asked++;
-              runtime.endTransaction({ producerId: step.producerId, producerEpoch: 0 }, 0, step.committed, reply);
+              runtime.endTransaction(
+                { producerId: step.producerId, producerEpoch: 0 },
+                { coordinatorEpoch: 0, transactionVersion: 0 },
+                step.committed,
+                reply,
+              );
               break;
             case "fault":
               asked++;

@@ -26,6 +26,8 @@ export interface ShardLog {
    */
   append(
     batch: Buffer,
+    /** Of a transaction's marker: what its transaction was ended by. From 2 on a repeat of an earlier marker is refused. */
+    transactionVersion?: number,
   ):
     | { readonly kind: "appended"; readonly endOffset: number }
     | { readonly kind: "refused"; readonly errorCode: number };
@@ -225,7 +227,12 @@ export class ShardRuntime<S extends Shard<Entry, Timer>, Entry, Timer> {
   }
 
   /** A transaction's marker for this partition (WriteTxnMarkers). Replies when it is committed. */
-  endTransaction(writer: TransactionalWriter, coordinatorEpoch: number, committed: boolean, reply: Reply<null>): void {
+  endTransaction(
+    writer: TransactionalWriter,
+    by: { readonly coordinatorEpoch: number; readonly transactionVersion: number },
+    committed: boolean,
+    reply: Reply<null>,
+  ): void {
     const unavailable = this.unavailableCode();
     if (unavailable !== null) return reply({ errorCode: unavailable });
     this.flush();
@@ -234,11 +241,11 @@ export class ShardRuntime<S extends Shard<Entry, Timer>, Entry, Timer> {
     this.parts.shard.replayTransactionEnd(writer, committed);
     const builder = new RecordBatchBuilder();
     const key = controlKey(committed ? "commit" : "abort");
-    builder.append(nowMs, key, endTxnMarkerValue(coordinatorEpoch));
+    builder.append(nowMs, key, endTxnMarkerValue(by.coordinatorEpoch));
     const batch = builder.build({ transactional: true, control: true, ...writer, baseSequence: -1 });
-    this.append(batch, mark, [
-      (errorCode) => reply(errorCode === null ? { errorCode: 0, answer: null } : { errorCode }),
-    ]);
+    const complete = (errorCode: number | null): void =>
+      reply(errorCode === null ? { errorCode: 0, answer: null } : { errorCode });
+    this.append(batch, mark, [complete], by.transactionVersion);
   }
 
   // --- committing ------------------------------------------------------------------------------
@@ -331,8 +338,13 @@ export class ShardRuntime<S extends Shard<Entry, Timer>, Entry, Timer> {
     return null;
   }
 
-  private append(batch: Buffer, mark: UndoMark, completions: readonly ((errorCode: number | null) => void)[]): void {
-    const outcome = this.parts.log.append(batch);
+  private append(
+    batch: Buffer,
+    mark: UndoMark,
+    completions: readonly ((errorCode: number | null) => void)[],
+    transactionVersion?: number,
+  ): void {
+    const outcome = this.parts.log.append(batch, transactionVersion);
     if (outcome.kind === "refused") {
       this.parts.undo.revertTo(mark);
       this.stopRecordingWhenIdle();
