@@ -56,6 +56,16 @@ export const commandTable: readonly CommandRow[] = [
     load: async (io) => (await import("./commands/storage.ts")).createStorageCommand(io),
   },
   {
+    name: "fsck",
+    summary: "check a data directory while its node is stopped; repair it",
+    load: async (io) => (await import("./commands/fsck.ts")).createFsckCommand(io),
+  },
+  {
+    name: "dump",
+    summary: "print what is in a segment, index, snapshot, checkpoint or folder",
+    load: async (io) => (await import("./commands/dump.ts")).createDumpCommand(io),
+  },
+  {
     name: "completion",
     summary: "print the completion script of bash, zsh or fish",
     load: async (io) => (await import("./commands/completion.ts")).createCompletionCommand(io),
