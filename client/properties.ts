@@ -15,6 +15,7 @@ import type { ClientOptions } from "./connection/options.ts";
 import type { AutoOffsetReset, ConsumerOptions } from "./consumer/options.ts";
 import { clientError } from "./errors.ts";
 import type { Acks, ProducerOptions } from "./producer/options.ts";
+import { saslFromProperties, saslPlaintext } from "./security/sasl-properties.ts";
 
 export interface FromProperties<Options> {
   readonly options: Options;
@@ -99,6 +100,8 @@ const mustBe: Readonly<Record<string, string>> = {
   "security.protocol": "PLAINTEXT",
   "group.protocol": "classic",
 };
+/** Read together, by `saslFromProperties`. */
+const saslSettings: ReadonlySet<string> = new Set(["security.protocol", "sasl.mechanism", "sasl.jaas.config"]);
 const mustBeAbsent: ReadonlySet<string> = new Set(["group.id", "interceptor.classes", "partitioner.class"]);
 
 const durationUnitsMs: Readonly<Record<string, number>> = { D: 86_400_000, H: 3_600_000, M: 60_000, S: 1000 };
@@ -134,6 +137,8 @@ function convert<Options>(definitions: Definitions, mapping: Mapping, source: Pa
   const options: Record<string, unknown> = {};
   const ignored: string[] = [];
   for (const [name, text] of settings.givenTexts()) take(name, text, settings, mapping, options, ignored);
+  const sasl = saslFromProperties(settings);
+  if (sasl !== null) options.sasl = sasl;
   return { options: options as Options, ignored };
 }
 
@@ -157,6 +162,7 @@ function take(
     if (settings.get("compression.type") === level[1]) options.compressionLevel = settings.get(name);
     return;
   }
+  if (saslSettings.has(name) && settings.get("security.protocol") === saslPlaintext) return;
   const required = mustBe[name];
   if ((required !== undefined && text !== required) || mustBeAbsent.has(name)) {
     throw clientError("CLIENT_INVALID_OPTION", `${name}=${text} is not supported by this client; remove it`);

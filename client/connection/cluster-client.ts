@@ -5,6 +5,7 @@ import { ApiKey, type MetadataResponse, type RequestInitOf, type ResponseOf } fr
 import { systemClock, systemRandom, systemTimers } from "@blumfeld/host/process";
 import { TcpNetwork } from "@blumfeld/host/transport";
 import { clientError, errorFromCode, KafkaError } from "../errors.ts";
+import { saslAuthenticator } from "../security/sasl.ts";
 import { version as softwareVersion } from "../version.ts";
 import type { BrokerAddress } from "./addresses.ts";
 import { backoffMs } from "./backoff.ts";
@@ -46,15 +47,17 @@ export class ClusterClient {
   constructor(options: ClientOptions, metadataOptions: MetadataOptions) {
     const clock = options.ports?.clock ?? systemClock;
     const timers: Timers = options.ports?.timers ?? systemTimers;
+    const random = options.ports?.random ?? systemRandom;
     this.context = {
       network: options.ports?.network ?? new TcpNetwork(),
       clock,
       timers,
-      random: options.ports?.random ?? systemRandom,
+      random,
       options: resolveClientOptions(options),
       deadlines: new Deadlines(clock, timers),
       logger: options.logger ?? silentLogger,
-      authenticator: options.authenticator ?? null,
+      authenticator:
+        options.authenticator ?? (options.sasl === undefined ? null : saslAuthenticator(options.sasl, random)),
       softwareVersion,
     };
     this.pool = new ConnectionPool(this.context);

@@ -3,6 +3,7 @@
 import type { Logger } from "@blumfeld/core/base";
 import { limits } from "@blumfeld/core/base";
 import { clientError } from "../errors.ts";
+import type { SaslOptions } from "../security/sasl.ts";
 import { type BrokerAddress, parseBootstrapServers } from "./addresses.ts";
 import type { Authenticator } from "./broker-connection.ts";
 import type { ClientPorts } from "./context.ts";
@@ -34,7 +35,9 @@ export interface ClientOptions {
   /** Largest answer accepted from a broker. Default 100 MiB. */
   readonly responseBytesMax?: number;
   readonly logger?: Logger;
-  /** Runs on each new connection before its first use. */
+  /** Who logs in, and how. Default: nobody. */
+  readonly sasl?: SaslOptions;
+  /** Runs on each new connection before its first use, in place of `sasl`. */
   readonly authenticator?: Authenticator;
   /** Clock, timers, network, randomness: for tests and simulation. Default: the machine's. */
   readonly ports?: Partial<ClientPorts>;
