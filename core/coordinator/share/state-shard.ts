@@ -92,7 +92,8 @@ export class ShareStateShard implements Shard<ShareCoordinatorRecord, never> {
       stateEpoch,
       leaderEpoch: 0,
       startOffset,
-      deliveryCompleteCount: -1,
+      // From an offset that is set nothing is finished yet; where the start is still to be found, neither is that known.
+      deliveryCompleteCount: startOffset < 0 ? -1 : 0,
       createTimestampMs: nowMs,
       batches: [],
       updateCount: 0,

@@ -4,12 +4,15 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 
 /**
  * What Apache Kafka's tools printed for the same state of Apache Kafka, section by section of a file; what varies from run to run is masked.
  * With COMPAT_RECORD set the file is written anew, which means something against Apache Kafka only.
  */
 final class Expected {
+    /** First words of the lines that head a table. */
+    private static final Set<String> HEADERS = Set.of("GROUP", "TransactionalId", "CoordinatorId", "ProducerId", "Topic", "TOPIC");
     private final Path file;
     private final Fixture fixture;
     private final boolean recording = System.getenv("COMPAT_RECORD") != null;
@@ -35,7 +38,7 @@ final class Expected {
 
     /** The tool's exit code and output must be the section's, blanks and order of rows aside. */
     void same(String name, Tools.Output output, String... maskedColumns) {
-        String actual = (output.code() == 0 ? "" : "exit code " + output.code() + "\n") + plain(output.out() + "\n" + output.err(), List.of(maskedColumns));
+        String actual = (output.code() == 0 ? "" : "exit code " + output.code() + "\n") + plain(output, List.of(maskedColumns));
         if (recording) {
             sections.put(name, actual);
             return;
@@ -52,33 +55,44 @@ final class Expected {
         Files.writeString(file, all.toString().strip() + "\n");
     }
 
-    /** Lines without what differs between two runs: blanks, ids, ports, times, rows' order below a header. */
-    private String plain(String text, List<String> maskedColumns) {
-        List<String> lines = new ArrayList<>();
+    private String plain(Tools.Output output, List<String> maskedColumns) {
+        List<String> lines = table(output.out(), maskedColumns);
+        for (String line : output.err().split("\n")) {
+            String told = masked(line);
+            // Where in the tool it was thrown says nothing of a broker.
+            if (!told.isEmpty() && !told.startsWith("at ") && !told.startsWith("...")) lines.add(told);
+        }
+        return String.join("\n", lines);
+    }
+
+    /** Without what differs between two runs: blanks, ids, ports. */
+    private String masked(String raw) {
+        String line = raw.strip().replace("COORDINATOR (ID)", "COORDINATOR(ID)").replaceAll("\\s+", " ");
+        line = line.replaceAll("(127\\.0\\.0\\.1|localhost):\\d+ \\((\\d+)\\)", "ADDRESS($2)").replaceAll("(127\\.0\\.0\\.1|localhost):\\d+", "ADDRESS");
+        line = line.replaceAll("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "UUID");
+        return fixture.tag.isEmpty() ? line : line.replace(fixture.tag, "");
+    }
+
+    /** The lines; rows below a header in order (the last cell may be empty) and with the masked columns' cells as stars. */
+    private List<String> table(String text, List<String> maskedColumns) {
+        List<String> lines = new ArrayList<>(), rows = new ArrayList<>();
         String[] header = null;
-        List<String> rows = new ArrayList<>();
         for (String raw : text.split("\n")) {
-            String line = raw.strip().replace("COORDINATOR (ID)", "COORDINATOR(ID)").replaceAll("\\s+", " ");
-            line = line.replaceAll("(127\\.0\\.0\\.1|localhost):\\d+ \\((\\d+)\\)", "ADDRESS($2)").replaceAll("(127\\.0\\.0\\.1|localhost):\\d+", "ADDRESS");
-            line = line.replaceAll("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "UUID");
-            if (!fixture.tag.isEmpty()) line = line.replace(fixture.tag, "");
-            if (line.isEmpty()) continue;
+            String line = masked(raw);
+            if (line.isEmpty() || line.startsWith("at ")) continue;
             String[] cells = line.split(" ");
-            boolean isHeader = cells.length > 1 && (cells[0].equals("GROUP") || cells[0].equals("TransactionalId") || cells[0].equals("CoordinatorId") || cells[0].equals("ProducerId") || cells[0].equals("Topic"));
-            if (isHeader) {
+            if (HEADERS.contains(cells[0])) {
                 header = cells;
                 lines.add(line);
-                continue;
-            }
-            if (header == null) {
+            } else if (header == null || cells.length < header.length - 1 || line.endsWith(".")) {
                 lines.add(line);
-                continue;
+            } else {
+                for (int i = 0; i < Math.min(cells.length, header.length); i++) if (maskedColumns.contains(header[i]) && !cells[i].equals("-")) cells[i] = "*";
+                rows.add(String.join(" ", cells));
             }
-            for (int i = 0; i < cells.length && i < header.length; i++) if (maskedColumns.contains(header[i]) && !cells[i].equals("-")) cells[i] = "*";
-            rows.add(String.join(" ", cells));
         }
         rows.sort(null);
         lines.addAll(rows);
-        return String.join("\n", lines);
+        return lines;
     }
 }
