@@ -52,21 +52,24 @@ export {
   type Assignment,
   Consumer,
   type OffsetAndTimestamp,
-  type PartitionOffset,
   type ReadOptions,
-  type StartAt,
 } from "./consumer/consumer.ts";
 export {
   type Assignor,
   cooperativeStickyAssignor,
+  type MemberState,
   type MemberSubscription,
   rangeAssignor,
   roundRobinAssignor,
+  stickyAssignor,
 } from "./consumer/group/assignors.ts";
 export type { CommittedOffset, GroupMetadata } from "./consumer/group/group-offsets.ts";
-export type { RebalanceListener, Subscription } from "./consumer/group/group-session.ts";
+export type { BrokerPattern, RebalanceListener, Subscription } from "./consumer/group/group-session.ts";
+export type { RebalanceEvent } from "./consumer/group/membership.ts";
 export { BatchIterator, Message, MessageBatch, type PartitionProgress } from "./consumer/message.ts";
 export type { AutoOffsetReset, ConsumerOptions, IsolationLevel } from "./consumer/options.ts";
+export type { PartitionOffset, StartAt } from "./consumer/partition-set.ts";
+export type { FailureDecision, RunBatches, RunContext, RunMessages, RunOptions } from "./consumer/run.ts";
 export { type ClientErrorCode, KafkaError, type Recovery } from "./errors.ts";
 export type { OffsetAnswer } from "./offset-lookup.ts";
 export { SendListError } from "./producer/calls.ts";
@@ -82,3 +85,4 @@ export {
   producerOptionsFromProperties,
 } from "./properties.ts";
 export type { Bytes, HeadersInput, ProducerRecord, RecordMetadata, TopicPartitionInput } from "./records.ts";
+export type { SaslMechanismName, SaslOptions } from "./security/sasl.ts";

@@ -13,19 +13,25 @@
 import { topicPartitionKey } from "@blumfeld/core/model";
 import { ClusterClient } from "../connection/cluster-client.ts";
 import type { TopicInfo } from "../connection/metadata.ts";
-import { clientError, type KafkaError } from "../errors.ts";
+import { checkedNumber } from "../connection/options.ts";
+import { clientError } from "../errors.ts";
 import { lookUpOffsets, offsetSpecs } from "../offset-lookup.ts";
 import type { TopicPartitionInput } from "../records.ts";
-import { AssignedPartition } from "./assigned-partition.ts";
-import { Fetcher } from "./fetcher.ts";
+import type { AssignedPartition } from "./assigned-partition.ts";
 import type { CommittedOffset, GroupMetadata } from "./group/group-offsets.ts";
 import { GroupSession, type RebalanceListener, type Subscription } from "./group/group-session.ts";
 import type { Message, MessageBatch, PartitionProgress } from "./message.ts";
 import { type ConsumerOptions, type ResolvedConsumerOptions, resolveConsumerOptions } from "./options.ts";
+import {
+  type PartitionOffset,
+  PartitionSet,
+  type StartAt,
+  type Take,
+  takeBatch,
+  takeMessage,
+} from "./partition-set.ts";
 import { createReader } from "./reader.ts";
-
-/** Where to begin. A negative number counts back from the end. */
-export type StartAt = "beginning" | "end" | number | { readonly timestamp: number };
+import { Runner, type RunOptions } from "./run.ts";
 
 export interface Assignment extends TopicPartitionInput {
   /** Left out: as `autoOffsetReset` says. */
@@ -47,24 +53,12 @@ export interface OffsetAndTimestamp extends TopicPartitionInput {
   readonly timestamp: number;
 }
 
-export interface PartitionOffset extends TopicPartitionInput {
-  readonly offset: number;
-}
-
-type Take<Item> = (partition: AssignedPartition, options: ResolvedConsumerOptions) => Item | null;
-const takeMessage: Take<Message> = (partition, options) => partition.takeMessage(options);
-const takeBatch: Take<MessageBatch> = (partition, options) => partition.takeBatch(options);
-
 export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
   readonly #cluster: ClusterClient;
   readonly #options: ResolvedConsumerOptions;
-  readonly #fetcher: Fetcher;
-  readonly #wakers = new Set<() => void>();
-  /** Partitions with something to hand out; the first is served until its fetched bytes are used up, then goes last. */
-  readonly #ready = new Set<AssignedPartition>();
+  readonly #set: PartitionSet;
   readonly #group: GroupSession | null;
-  /** Partitions that something was handed out of since the program last asked. */
-  readonly #handed = new Set<AssignedPartition>();
+  #runner: Runner | null = null;
   #closing: Promise<void> | null = null;
 
   /** Connects when it is first asked for something. Throws KafkaError CLIENT_INVALID_OPTION. */
@@ -74,19 +68,26 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
       allowAutoTopicCreation: this.#options.allowAutoTopicCreation,
       topicIdleMsMax: Number.MAX_SAFE_INTEGER,
     });
-    this.#fetcher = new Fetcher(this.#cluster, this.#options, () => this.#wake());
+    this.#set = new PartitionSet(this.#cluster, this.#options);
     const { group } = this.#options;
+    const set = this.#set;
     this.#group =
       group === null
         ? null
         : new GroupSession(this.#cluster, group, {
-            assigned: () => [...this.#fetcher.partitions.values()],
-            add: (partitions) => partitions.map((where) => this.#add(where)),
+            assigned: () => set.all,
+            done: () => set.done(),
+            add: (partitions) => partitions.map((where) => set.add(where)),
             remove: (partitions) => {
-              for (const where of partitions) this.#revoke(this.#assigned(where));
+              for (const where of partitions) set.remove(set.get(where));
             },
-            start: (partition, offset) => this.#startCommitted(partition, offset),
-            wake: () => this.#wake(),
+            start: (partition, offset) => set.startCommitted(partition, offset),
+            settle: async (partitions, isLost) =>
+              this.#runner?.settle(
+                partitions.map((where) => set.get(where)),
+                isLost,
+              ),
+            wake: () => set.wake(),
           });
   }
 
@@ -97,7 +98,7 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
   subscribe(topics: Subscription, listener: RebalanceListener = {}): void {
     this.#checkOpen();
     const group = this.#needGroup("subscribe");
-    if (this.#fetcher.partitions.size > 0 && !group.isSubscribed) {
+    if (this.#set.all.length > 0 && !group.isSubscribed) {
       throw clientError("CLIENT_INVALID_ARGUMENT", "partitions are assigned by hand; assign([]) first");
     }
     group.subscribe(topics, listener);
@@ -124,14 +125,7 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
 
   /** Where the program is in each partition that it got messages of: what `sendOffsets` of a transaction takes. */
   positions(): CommittedOffset[] {
-    return [...this.#fetcher.partitions.values()]
-      .filter(({ position }) => position >= 0)
-      .map(({ topic, partition, position, leaderEpochLast }) => ({
-        topic,
-        partition,
-        offset: position,
-        leaderEpoch: leaderEpochLast,
-      }));
+    return this.#set.done();
   }
 
   /** Who this consumer is in its group, for offsets that go with a transaction: refused once the partitions are another's. */
@@ -141,12 +135,8 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
 
   /** Back to what the group has committed: where a transaction was aborted its messages come again. Not for partitions assigned meanwhile. */
   async seekToCommitted(partitions: readonly TopicPartitionInput[] = this.assignment()): Promise<void> {
-    const assigned = partitions.map((where) => this.#assigned(where));
-    for (const partition of assigned) {
-      this.#ready.delete(partition);
-      this.#handed.delete(partition);
-      this.#fetcher.freed(partition.restart());
-    }
+    const assigned = partitions.map((where) => this.#set.get(where));
+    for (const partition of assigned) this.#set.restart(partition);
     await this.#needGroup("seekToCommitted").startFromCommitted(assigned);
   }
 
@@ -160,19 +150,19 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
       throw clientError("CLIENT_INVALID_ARGUMENT", "the consumer is subscribed; its group assigns the partitions");
     }
     const next = new Set(assignments.map(({ topic, partition }) => topicPartitionKey(topic, partition)));
-    for (const [key, partition] of this.#fetcher.partitions) if (!next.has(key)) this.#revoke(partition);
+    for (const partition of this.#set.all) if (!next.has(partition.key)) this.#set.remove(partition);
     const fromCommitted: AssignedPartition[] = [];
     for (const { topic, partition, startAt } of assignments) {
-      const known = this.#fetcher.partitions.get(topicPartitionKey(topic, partition));
-      const assigned = known ?? this.#add({ topic, partition });
-      if (startAt !== undefined) this.#startAt(assigned, startAt);
+      const known = this.#set.find({ topic, partition });
+      const assigned = known ?? this.#set.add({ topic, partition });
+      if (startAt !== undefined) this.#set.startAt(assigned, startAt);
       else if (known === undefined && this.#group !== null) fromCommitted.push(assigned);
-      else if (known === undefined) this.#startByPolicy(assigned);
+      else if (known === undefined) this.#set.startByPolicy(assigned);
     }
     if (fromCommitted.length > 0) {
-      this.#group?.startFromCommitted(fromCommitted).catch((error: unknown) => this.#tell(error));
+      this.#group?.startFromCommitted(fromCommitted).catch((error: unknown) => this.#set.tell(error));
     }
-    this.#fetcher.schedule();
+    this.#set.fetcher.schedule();
   }
 
   /** Assigns every partition of the topics. Resolves with what was assigned. */
@@ -187,7 +177,7 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
   }
 
   assignment(): TopicPartitionInput[] {
-    return [...this.#fetcher.partitions.values()].map(({ topic, partition }) => ({ topic, partition }));
+    return this.#set.all.map(({ topic, partition }) => ({ topic, partition }));
   }
 
   /** The next message of the partition will be the one at `offset` (or the first after it). What was fetched is dropped. */
@@ -195,18 +185,18 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
     if (!Number.isSafeInteger(offset) || offset < 0) {
       throw clientError("CLIENT_INVALID_ARGUMENT", `offset ${offset} is not a whole number from 0`);
     }
-    this.#startAt(this.#assigned(where), offset);
-    this.#fetcher.schedule();
+    this.#set.startAt(this.#set.get(where), offset);
+    this.#set.fetcher.schedule();
   }
 
   seekToBeginning(partitions: readonly TopicPartitionInput[] = this.assignment()): void {
-    for (const where of partitions) this.#startAt(this.#assigned(where), "beginning");
-    this.#fetcher.schedule();
+    for (const where of partitions) this.#set.startAt(this.#set.get(where), "beginning");
+    this.#set.fetcher.schedule();
   }
 
   seekToEnd(partitions: readonly TopicPartitionInput[] = this.assignment()): void {
-    for (const where of partitions) this.#startAt(this.#assigned(where), "end");
-    this.#fetcher.schedule();
+    for (const where of partitions) this.#set.startAt(this.#set.get(where), "end");
+    this.#set.fetcher.schedule();
   }
 
   /** Goes to the first message at or after `timestamp`, or to the end where there is none. Resolves when the positions are known. */
@@ -214,46 +204,44 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
     timestamp: number,
     partitions: readonly TopicPartitionInput[] = this.assignment(),
   ): Promise<void> {
-    for (const where of partitions) this.#startAt(this.#assigned(where), { timestamp });
-    this.#fetcher.schedule();
+    for (const where of partitions) this.#set.startAt(this.#set.get(where), { timestamp });
+    this.#set.fetcher.schedule();
     await Promise.all(partitions.map((where) => this.position(where)));
   }
 
   /** The offset of the next message that will be handed out. Waits where it has to be looked up. */
   async position(where: TopicPartitionInput, options: { readonly signal?: AbortSignal } = {}): Promise<number> {
-    const assigned = this.#assigned(where);
+    const assigned = this.#set.get(where);
     while (assigned.position < 0) {
-      this.#throwError();
+      this.#set.throwError();
       this.#checkOpen();
-      await this.#woken(options.signal);
+      await this.#set.woken(options.signal);
     }
     return assigned.position;
   }
 
   /** What was fetched is kept; nothing is handed out and nothing more is fetched until `resume`. */
   pause(partitions: readonly TopicPartitionInput[] = this.assignment()): void {
-    for (const where of partitions) this.#assigned(where).isPaused = true;
+    for (const where of partitions) this.#set.get(where).isPaused = true;
   }
 
   resume(partitions: readonly TopicPartitionInput[] = this.assignment()): void {
-    for (const where of partitions) this.#assigned(where).isPaused = false;
-    this.#wake();
-    this.#fetcher.schedule();
+    for (const where of partitions) this.#set.get(where).isPaused = false;
+    this.#set.wake();
+    this.#set.fetcher.schedule();
   }
 
   paused(): TopicPartitionInput[] {
-    return [...this.#fetcher.partitions.values()]
-      .filter(({ isPaused }) => isPaused)
-      .map(({ topic, partition }) => ({ topic, partition }));
+    return this.#set.all.filter(({ isPaused }) => isPaused).map(({ topic, partition }) => ({ topic, partition }));
   }
 
   beginningOffsets(partitions: readonly TopicPartitionInput[]): Promise<PartitionOffset[]> {
-    return this.#offsets(partitions, offsetSpecs.earliest);
+    return this.#set.offsets(partitions, offsetSpecs.earliest);
   }
 
   /** With read_committed the last stable offsets. */
   endOffsets(partitions: readonly TopicPartitionInput[]): Promise<PartitionOffset[]> {
-    return this.#offsets(partitions, offsetSpecs.latest);
+    return this.#set.offsets(partitions, offsetSpecs.latest);
   }
 
   /** For each partition the first message at or after its timestamp; null where there is none. In the order of the questions. */
@@ -268,7 +256,7 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
 
   /** What the last fetch told of the partition; null before the first. */
   progress(where: TopicPartitionInput): PartitionProgress | null {
-    return this.#assigned(where).progress;
+    return this.#set.get(where).progress;
   }
 
   /** The partitions of a topic. Waits for a topic that is not there as long as `timeoutMs` (default apiTimeoutMs): it may just be made. */
@@ -286,7 +274,7 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
     this.#checkOpen();
     const deadlineMs = this.#cluster.context.clock.monotonicMs() + timeoutMs;
     const messages: Message[] = [];
-    this.#markConsumed();
+    this.#set.markConsumed();
     this.#group?.asking();
     try {
       return await this.#pollUntil(deadlineMs, messages, options.signal);
@@ -299,14 +287,14 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
     const { clock, deadlines } = this.#cluster.context;
     for (;;) {
       await this.#prepare(deadlineMs, signal);
-      for (let message = this.#take(takeMessage); message !== null; message = this.#take(takeMessage)) {
+      for (let message = this.#set.take(takeMessage); message !== null; message = this.#set.take(takeMessage)) {
         messages.push(message);
         if (messages.length === this.#options.pollRecordsMax) return messages;
       }
       const leftMs = deadlineMs - clock.monotonicMs();
       if (messages.length > 0 || leftMs <= 0 || this.#closing !== null) return messages;
-      const timer = deadlines.after(leftMs, () => this.#wake());
-      await this.#woken(signal).finally(() => timer.cancel());
+      const timer = deadlines.after(leftMs, () => this.#set.wake());
+      await this.#set.woken(signal).finally(() => timer.cancel());
     }
   }
 
@@ -318,6 +306,36 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
   /** Batch by batch, as they were produced: no promise per message. */
   batches(options: ReadOptions = {}): AsyncIterableIterator<MessageBatch> {
     return this.#read(takeBatch, options);
+  }
+
+  /**
+   * Calls a handler for each message or batch, `concurrency` at once, in the order that `orderBy` asks for. What is committed is what is done: offsets
+   * below the first message still in hand. Resolves when the signal aborts or the consumer is closed, and what was in hand is done; rejects
+   * with what a handler or the group met. It never ends otherwise.
+   */
+  async run(options: RunOptions): Promise<void> {
+    this.#checkOpen();
+    if (this.#runner !== null) throw clientError("CLIENT_INVALID_ARGUMENT", "the consumer runs already");
+    if ((options.eachMessage === undefined) === (options.eachBatch === undefined))
+      throw clientError("CLIENT_INVALID_ARGUMENT", "run needs either eachMessage or eachBatch");
+    const concurrency = checkedNumber("concurrency", options.concurrency, 1, 1);
+    const items: AsyncIterableIterator<Message | MessageBatch> =
+      options.eachMessage === undefined ? this.batches() : this.messages();
+    this.#set.markConsumed();
+    this.#set.isTracked = true;
+    this.#runner = new Runner(options, concurrency, {
+      next: () => items.next(),
+      partitionOf: (item) => this.#set.find(item),
+      rewind: (partition, offset) => this.#set.startAt(partition, offset),
+      end: () => void items.return?.(),
+    });
+    try {
+      await this.#runner.run();
+    } finally {
+      this.#runner = null;
+      // From here on loops and polls say again what is done.
+      this.#set.isTracked = false;
+    }
   }
 
   [Symbol.asyncIterator](): AsyncIterator<Message> {
@@ -335,11 +353,13 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
   }
 
   async #close(): Promise<void> {
-    this.#wake();
+    this.#set.wake();
+    this.#runner?.stop();
+    await this.#runner?.drained();
     await this.#group?.close();
-    await this.#fetcher.close();
+    await this.#set.close();
     this.#cluster.close();
-    this.#wake();
+    this.#set.wake();
   }
 
   #read<Item extends Message | MessageBatch>(take: Take<Item>, options: ReadOptions): AsyncIterableIterator<Item> {
@@ -358,19 +378,19 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
                 ends = found;
               }),
         asks: () => {
-          this.#markConsumed();
+          this.#set.markConsumed();
           this.#group?.touch();
         },
-        takeAtOnce: () => (this.#ready.size === 0 || this.#group?.needsWork === true ? null : this.#take(takeBefore)),
+        takeAtOnce: () => (!this.#set.hasReady || this.#group?.needsWork === true ? null : this.#set.take(takeBefore)),
         prepare: (stop) => this.#prepare(Number.POSITIVE_INFINITY, stop),
-        take: () => this.#take(takeBefore),
+        take: () => this.#set.take(takeBefore),
         isAtEnd: () => {
           if (ends === null) return false;
           for (const [partition, end] of ends) if (!partition.isRevoked && partition.position < end) return false;
           return true;
         },
-        woken: (stop) => this.#woken(stop),
-        wake: () => this.#wake(),
+        woken: (stop) => this.#set.woken(stop),
+        wake: () => this.#set.wake(),
         waits: () => this.#group?.asking(),
         rests: () => this.#group?.asked(),
       },
@@ -379,118 +399,11 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
   }
 
   async #ends(until: "end" | readonly PartitionOffset[]): Promise<Map<AssignedPartition, number>> {
-    const partitions = [...this.#fetcher.partitions.values()];
-    const ends = until === "end" ? await this.#offsets(partitions, offsetSpecs.latest) : until;
+    const partitions = this.#set.all;
+    const ends = until === "end" ? await this.#set.offsets(partitions, offsetSpecs.latest) : until;
     await Promise.all(partitions.map((partition) => this.position(partition)));
     const byKey = new Map(ends.map((end) => [topicPartitionKey(end.topic, end.partition), end.offset]));
     return new Map(partitions.map((partition) => [partition, byKey.get(partition.key) ?? Number.MAX_SAFE_INTEGER]));
-  }
-
-  #take<Item>(take: Take<Item>): Item | null {
-    this.#throwError();
-    for (const partition of this.#ready) {
-      if (partition.isPaused) continue;
-      const before = partition.bufferedBytes;
-      try {
-        const item = take(partition, this.#options);
-        if (item !== null) {
-          if (this.#group !== null) this.#handed.add(partition);
-          return item;
-        }
-      } finally {
-        const freed = before - partition.bufferedBytes;
-        if (freed > 0) {
-          this.#fetcher.freed(freed);
-          this.#ready.delete(partition);
-          if (partition.hasData) this.#ready.add(partition);
-        } else if (!partition.hasData) this.#ready.delete(partition);
-      }
-    }
-    return null;
-  }
-
-  #wake(): void {
-    for (const partition of this.#fetcher.partitions.values()) if (partition.hasData) this.#ready.add(partition);
-    for (const waker of [...this.#wakers]) waker();
-  }
-
-  #woken(signal: AbortSignal | undefined): Promise<void> {
-    return new Promise((resolve, reject) => {
-      if (signal?.aborted === true) return reject(signal.reason);
-      const end = (): void => {
-        this.#wakers.delete(wake);
-        signal?.removeEventListener("abort", onAbort);
-      };
-      const wake = (): void => {
-        end();
-        resolve();
-      };
-      const onAbort = (): void => {
-        end();
-        reject(signal?.reason);
-      };
-      this.#wakers.add(wake);
-      signal?.addEventListener("abort", onAbort, { once: true });
-    });
-  }
-
-  async #offsets(partitions: readonly TopicPartitionInput[], timestamp: number): Promise<PartitionOffset[]> {
-    const { isReadCommitted } = this.#options;
-    const questions = partitions.map(({ topic, partition }) => ({ topic, partition, timestamp }));
-    const answers = await lookUpOffsets(this.#cluster, questions, { isReadCommitted });
-    return answers.map(({ topic, partition, offset }) => ({ topic, partition, offset }));
-  }
-
-  #startAt(partition: AssignedPartition, startAt: StartAt): void {
-    this.#ready.delete(partition);
-    if (typeof startAt === "number" && startAt >= 0) this.#fetcher.freed(partition.seek(startAt));
-    else if (typeof startAt === "number") void this.#startBeforeEnd(partition, -startAt);
-    else if (startAt === "beginning") this.#fetcher.freed(partition.requireReset("earliest"));
-    else if (startAt === "end") this.#fetcher.freed(partition.requireReset("latest"));
-    else this.#fetcher.freed(partition.requireReset(startAt));
-    this.#wake();
-  }
-
-  /** `count` before the end, but not before the beginning. */
-  async #startBeforeEnd(partition: AssignedPartition, count: number): Promise<void> {
-    this.#fetcher.freed(partition.requireReset("latest"));
-    partition.isResetting = true;
-    const { generation } = partition;
-    try {
-      const [[end], [beginning]] = await Promise.all([
-        this.endOffsets([partition]),
-        this.beginningOffsets([partition]),
-      ]);
-      if (partition.generation !== generation) return;
-      this.#fetcher.freed(partition.seek(Math.max(beginning!.offset, end!.offset - count)));
-    } catch (error) {
-      this.#tell(error);
-    }
-    this.#wake();
-  }
-
-  #startCommitted(partition: AssignedPartition, offset: number | null): void {
-    if (offset === null) this.#startByPolicy(partition);
-    else this.#fetcher.freed(partition.seek(offset));
-    this.#wake();
-    this.#fetcher.schedule();
-  }
-
-  #add({ topic, partition }: TopicPartitionInput): AssignedPartition {
-    const key = topicPartitionKey(topic, partition);
-    const assigned = new AssignedPartition(topic, partition, key);
-    // Its position comes from elsewhere: until then nothing is fetched.
-    assigned.isStarting = true;
-    this.#fetcher.partitions.set(key, assigned);
-    this.#cluster.metadata.touch(topic);
-    return assigned;
-  }
-
-  /** The program asked for more: it is done with what it got. */
-  #markConsumed(): void {
-    if (this.#handed.size === 0) return;
-    for (const partition of this.#handed) partition.consumed = partition.position;
-    this.#handed.clear();
   }
 
   /** Joins and commits what is due, but no longer than the deadline: what is not done then goes on by itself. */
@@ -503,7 +416,7 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
     const timer = Number.isFinite(deadlineMs)
       ? deadlines.after(Math.max(0, deadlineMs - clock.monotonicMs()), () => {
           isLate = true;
-          this.#wake();
+          this.#set.wake();
         })
       : null;
     let isDone = false;
@@ -512,49 +425,16 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
     });
     done.catch(() => {});
     try {
-      while (!isDone && !isLate && this.#closing === null) await Promise.race([done, this.#woken(signal)]);
+      while (!isDone && !isLate && this.#closing === null) await Promise.race([done, this.#set.woken(signal)]);
       if (isDone) await prepared;
     } finally {
       timer?.cancel();
     }
   }
 
-  #tell(error: unknown): void {
-    if (this.#closing !== null) return;
-    this.#fetcher.error ??= error as KafkaError;
-    this.#wake();
-  }
-
   #needGroup(what: string): GroupSession {
     if (this.#group === null) throw clientError("CLIENT_INVALID_OPTION", `${what} needs the option groupId`);
     return this.#group;
-  }
-
-  #startByPolicy(partition: AssignedPartition): void {
-    partition.isStarting = false;
-    const target = this.#fetcher.resetTarget();
-    // With "none" the program has to seek; the fetcher complains where it did not.
-    if (target !== null) partition.requireReset(target);
-  }
-
-  #revoke(partition: AssignedPartition): void {
-    this.#fetcher.partitions.delete(partition.key);
-    this.#ready.delete(partition);
-    partition.isRevoked = true;
-    this.#fetcher.freed(partition.seek(0));
-  }
-
-  #assigned({ topic, partition }: TopicPartitionInput): AssignedPartition {
-    const assigned = this.#fetcher.partitions.get(topicPartitionKey(topic, partition));
-    if (assigned === undefined) throw clientError("CLIENT_NOT_ASSIGNED", `${topic}-${partition} is not assigned`);
-    return assigned;
-  }
-
-  #throwError(): void {
-    const { error } = this.#fetcher;
-    if (error === null) return;
-    this.#fetcher.error = null;
-    throw error;
   }
 
   #checkOpen(): void {

@@ -90,6 +90,6 @@ export function resolveConsumerOptions(options: ConsumerOptions): ResolvedConsum
     ),
     rack: options.rack ?? "",
     allowAutoTopicCreation: options.allowAutoTopicCreation ?? false,
-    group: resolveGroupOptions(options, isolation === "read_committed"),
+    group: resolveGroupOptions(options, { isReadCommitted: isolation === "read_committed", rack: options.rack }),
   };
 }

@@ -15,7 +15,7 @@ function member(
   topics: readonly string[],
   more: Partial<MemberSubscription> = {},
 ): MemberSubscription {
-  return { memberId, instanceId: null, topics, owned: [], generation: -1, ...more };
+  return { memberId, instanceId: null, topics, owned: [], generation: -1, userData: null, ...more };
 }
 
 function shown(assignment: Assignment): Record<string, string[]> {

@@ -3,6 +3,7 @@
 // members own stays), not by its code: ties may fall otherwise.
 import { topicPartitionKey } from "@blumfeld/core/model";
 import type { TopicPartitionInput } from "../../records.ts";
+import { readStickyState, writeStickyState } from "./sticky-user-data.ts";
 
 export interface MemberSubscription {
   readonly memberId: string;
@@ -10,6 +11,16 @@ export interface MemberSubscription {
   readonly topics: readonly string[];
   /** What it says it has, and of which generation; only sticky assignors look at it. */
   readonly owned: readonly TopicPartitionInput[];
+  readonly generation: number;
+  /** What the member's assignor of this name added. */
+  readonly userData: Buffer | null;
+}
+
+/** What a member may tell the leader of itself. */
+export interface MemberState {
+  readonly topics: readonly string[];
+  /** What the last rebalance that it went through gave it, and of which generation that was. */
+  readonly assigned: readonly TopicPartitionInput[];
   readonly generation: number;
 }
 
@@ -20,6 +31,8 @@ export interface Assignor {
   readonly name: string;
   /** "eager": members give everything up before a rebalance; "cooperative": only what they lose (KIP-429). */
   readonly protocol: "eager" | "cooperative";
+  /** Bytes for the leader, which finds them in `userData`. Left out: none. */
+  userData?(state: MemberState): Buffer | null;
   assign(members: readonly MemberSubscription[], partitionCounts: ReadonlyMap<string, number>): Assignment;
 }
 
@@ -102,8 +115,25 @@ export const cooperativeStickyAssignor: Assignor = {
   },
 };
 
+/** The same division, for members that give everything up first: as Kafka's, they tell what they had in their user data. */
+export const stickyAssignor: Assignor = {
+  name: "sticky",
+  protocol: "eager",
+  userData: ({ assigned, generation }) => writeStickyState({ assigned, generation }),
+  assign(members, partitionCounts) {
+    const told = members.map((member) => {
+      const { assigned, generation } = readStickyState(member.userData);
+      return { ...member, owned: assigned, generation };
+    });
+    return stickyAssignment(told, partitionCounts, validOwners(told, partitionCounts));
+  },
+};
+
 export const assignorsByName: ReadonlyMap<string, Assignor> = new Map(
-  [rangeAssignor, roundRobinAssignor, cooperativeStickyAssignor].map((assignor) => [assignor.name, assignor]),
+  [rangeAssignor, roundRobinAssignor, stickyAssignor, cooperativeStickyAssignor].map((assignor) => [
+    assignor.name,
+    assignor,
+  ]),
 );
 
 /** Who owns what now. Of two that claim one partition the later generation is right; of one generation neither is. */

@@ -10,7 +10,8 @@ import { clientError, KafkaError } from "../../errors.ts";
 import type { TopicPartitionInput } from "../../records.ts";
 import type { AssignedPartition } from "../assigned-partition.ts";
 import { type CommittedOffset, commitOffsets, fetchCommitted, type GroupMetadata } from "./group-offsets.ts";
-import { Membership } from "./membership.ts";
+import type { Partitions, RebalanceEvent } from "./membership.ts";
+import { NegotiatedMembership } from "./negotiated-membership.ts";
 import type { ResolvedGroupOptions } from "./options.ts";
 
 /** Told as partitions come and go, before messages of new ones are handed out and before old ones are another's. */
@@ -20,28 +21,40 @@ export interface RebalanceListener {
   onRevoked?(partitions: readonly TopicPartitionInput[]): void | Promise<void>;
   /** They may already be another's: nothing can be committed for them. Default: as `onRevoked`. */
   onLost?(partitions: readonly TopicPartitionInput[]): void | Promise<void>;
+  /** A rebalance is over for this member: what moved, and why. */
+  onRebalance?(event: RebalanceEvent): void;
 }
 
-export type Subscription = readonly string[] | RegExp;
+/** A pattern that the brokers resolve (RE2, the whole name); with the classic protocol this client does, as for a RegExp. */
+export interface BrokerPattern {
+  readonly pattern: string;
+}
+
+export type Subscription = readonly string[] | RegExp | BrokerPattern;
 
 /** What the group does with the consumer's partitions. */
 export interface GroupHost {
   assigned(): readonly AssignedPartition[];
+  /** Where the program is in each: what a commit without offsets says. */
+  done(): readonly CommittedOffset[];
   /** Makes them, without positions yet. */
   add(partitions: readonly TopicPartitionInput[]): readonly AssignedPartition[];
   remove(partitions: readonly TopicPartitionInput[]): void;
   /** To the committed offset, or where autoOffsetReset says when it is null. */
   start(partition: AssignedPartition, offset: number | null): void;
+  /** Before the offsets of these are committed for the last time: what is still being worked on is waited for, but for its result where it is lost. */
+  settle(partitions: Partitions, isLost: boolean): Promise<void>;
   wake(): void;
 }
 
 const commitMsMax = 5000;
+const staleRetriesMax = 10;
 
 export class GroupSession {
   readonly #cluster: ClusterClient;
   readonly #options: ResolvedGroupOptions;
   readonly #host: GroupHost;
-  readonly #membership: Membership;
+  readonly #membership: NegotiatedMembership;
   readonly #committed = new Map<string, number>();
   #subscription: Subscription | null = null;
   #listener: RebalanceListener = {};
@@ -56,8 +69,10 @@ export class GroupSession {
     this.#cluster = cluster;
     this.#options = options;
     this.#host = host;
-    this.#membership = new Membership(cluster, options, {
+    this.#membership = new NegotiatedMembership(cluster, options, {
       topics: () => this.#currentTopics(),
+      pattern: () => (isBrokerPattern(this.#subscription) ? this.#subscription.pattern : null),
+      rebalanced: (event) => this.#listener.onRebalance?.(event),
       owned: () => host.assigned().map(({ topic, partition }) => ({ topic, partition })),
       revoke: (partitions, isLost) => this.#revoke(partitions, isLost),
       take: (partitions) => this.#take(partitions),
@@ -84,13 +99,13 @@ export class GroupSession {
     this.#armCommit();
     this.#stopListening();
     this.#stopListening = this.#cluster.metadata.onUpdate(() => this.#onMetadata());
-    if (subscription instanceof RegExp) this.#armTopics();
-    this.#membership.rejoin();
+    if (!Array.isArray(subscription)) this.#armTopics();
+    this.#membership.rejoin("joined the group, or subscribed anew");
   }
 
   /** The program asked for a message that was at hand. Costs a flag: it may come a million times a second. */
   touch(): void {
-    this.#membership.wasAsked = true;
+    this.#membership.watch.wasAsked = true;
   }
 
   /** The program asks for messages until `asked`. */
@@ -114,17 +129,7 @@ export class GroupSession {
 
   /** Commits these, or the positions of all partitions: what was handed out counts as done. */
   async commit(offsets: readonly CommittedOffset[] | null, signal?: AbortSignal): Promise<void> {
-    const list =
-      offsets ??
-      this.#host
-        .assigned()
-        .filter(({ position }) => position >= 0)
-        .map(({ topic, partition, position, leaderEpochLast }) => ({
-          topic,
-          partition,
-          offset: position,
-          leaderEpoch: leaderEpochLast,
-        }));
+    const list = offsets ?? this.#host.done();
     await this.#commit(list, { signal });
     const byKey = new Map(list.map(({ topic, partition, offset }) => [`${topic}-${partition}`, offset]));
     // What the program says is done is done: a later automatic commit must not take it back.
@@ -162,11 +167,23 @@ export class GroupSession {
     offsets: readonly CommittedOffset[],
     options: { readonly signal?: AbortSignal; readonly timeoutMs?: number },
   ): Promise<void> {
-    try {
-      await commitOffsets(this.#cluster, this.#membership.committer, offsets, options);
-    } catch (error) {
-      if (error instanceof KafkaError) this.#membership.onRefusedCommit(error);
-      throw error;
+    for (let retry = 0; ; retry++) {
+      const committer = this.#membership.committer;
+      try {
+        await commitOffsets(this.#cluster, committer, offsets, options);
+        break;
+      } catch (error) {
+        if (!(error instanceof KafkaError)) throw error;
+        // Another answer has raised the member's epoch meanwhile, or is about to: the partitions are still its own.
+        const isStale = error.code === "STALE_MEMBER_EPOCH" && retry < staleRetriesMax;
+        if (!isStale) {
+          this.#membership.onRefusedCommit(error);
+          throw error;
+        }
+        const { deadlines, options: settings } = this.#cluster.context;
+        if (this.#membership.committer.generation === committer.generation)
+          await deadlines.sleep(settings.retryBackoffMs, options.signal);
+      }
     }
     for (const { topic, partition, offset } of offsets) this.#committed.set(`${topic}-${partition}`, offset);
   }
@@ -195,6 +212,7 @@ export class GroupSession {
   async #revoke(partitions: readonly TopicPartitionInput[], isLost: boolean): Promise<void> {
     if (partitions.length === 0) return;
     const keys = new Set(partitions.map(({ topic, partition }) => `${topic}-${partition}`));
+    await this.#host.settle(partitions, isLost);
     const leaving = this.#host.assigned().filter(({ key }) => keys.has(key));
     if (!isLost) await this.#commitConsumed(leaving).catch((error: unknown) => this.#tellFailedCommit(error));
     const listener = this.#listener;
@@ -214,7 +232,7 @@ export class GroupSession {
   async #currentTopics(): Promise<readonly string[]> {
     const subscription = this.#subscription;
     if (subscription === null) throw clientError("CLIENT_INVALID_ARGUMENT", "subscribe first");
-    this.#topics = subscription instanceof RegExp ? await this.#matching(subscription) : subscription;
+    this.#topics = isNames(subscription) ? subscription : await this.#matching(patternOf(subscription));
     for (const topic of this.#topics) this.#cluster.metadata.touch(topic);
     if (this.#topics.some((topic) => this.#cluster.metadata.topic(topic) === undefined)) {
       await this.#cluster.metadata.refresh();
@@ -242,7 +260,7 @@ export class GroupSession {
     const text = this.#countText();
     if (text === this.#partitionCounts) return;
     this.#partitionCounts = text;
-    this.#membership.rejoin();
+    this.#membership.rejoin("a topic came, went or has more partitions");
   }
 
   #countText(): string {
@@ -265,14 +283,27 @@ export class GroupSession {
     this.#topicsTimer?.cancel();
     this.#topicsTimer = deadlines.after(options.metadataAgeMsMax, () => {
       this.#armTopics();
-      const pattern = this.#subscription;
-      if (!(pattern instanceof RegExp)) return;
-      this.#matching(pattern).then(
+      const subscription = this.#subscription;
+      if (subscription === null || isNames(subscription)) return;
+      this.#matching(patternOf(subscription)).then(
         (names) => {
-          if (names.join() !== [...this.#topics].sort().join()) this.#membership.rejoin();
+          if (names.join() !== [...this.#topics].sort().join())
+            this.#membership.rejoin("other topics match the pattern");
         },
         () => {},
       );
     });
   }
+}
+
+function isNames(subscription: Subscription): subscription is readonly string[] {
+  return Array.isArray(subscription);
+}
+
+function isBrokerPattern(subscription: Subscription | null): subscription is BrokerPattern {
+  return subscription !== null && !isNames(subscription) && !(subscription instanceof RegExp);
+}
+
+function patternOf(subscription: RegExp | BrokerPattern): RegExp {
+  return subscription instanceof RegExp ? subscription : new RegExp(subscription.pattern);
 }

@@ -18,8 +18,15 @@ export interface GroupOptions {
   readonly autoCommit?: boolean;
   /** Default 5,000. */
   readonly autoCommitIntervalMs?: number;
-  /** In order of preference, by name or one's own. Default range, cooperative-sticky. */
+  /** In order of preference, by name or one's own: range, roundrobin, sticky, cooperative-sticky. Default range, cooperative-sticky. */
   readonly assignors?: readonly (string | Assignor)[];
+  /**
+   * Default "auto": the consumer protocol (KIP-848) where the cluster offers it, and the classic one elsewhere or where `assignors`,
+   * `sessionTimeoutMs` or `heartbeatIntervalMs` are given, which the brokers decide in the new one.
+   */
+  readonly groupProtocol?: "auto" | "classic" | "consumer";
+  /** With the consumer protocol, who divides: "uniform" or "range". Default: the group's. */
+  readonly serverAssignor?: string;
 }
 
 export interface ResolvedGroupOptions {
@@ -32,10 +39,29 @@ export interface ResolvedGroupOptions {
   readonly autoCommitIntervalMs: number;
   readonly assignors: readonly Assignor[];
   readonly requireStable: boolean;
+  readonly groupProtocol: "auto" | "classic" | "consumer";
+  readonly serverAssignor: string | null;
+  readonly rack: string | null;
+}
+
+function resolveProtocol(options: GroupOptions): "auto" | "classic" | "consumer" {
+  const { groupProtocol = "auto" } = options;
+  if (!["auto", "classic", "consumer"].includes(groupProtocol))
+    throw clientError("CLIENT_INVALID_OPTION", `groupProtocol=${groupProtocol} is not auto, classic or consumer`);
+  const classicOnly = (["assignors", "sessionTimeoutMs", "heartbeatIntervalMs"] as const).find(
+    (name) => options[name] !== undefined,
+  );
+  if (classicOnly === undefined) return groupProtocol;
+  if (groupProtocol === "consumer")
+    throw clientError("CLIENT_INVALID_OPTION", `${classicOnly} is the brokers' to set with groupProtocol consumer`);
+  return "classic";
 }
 
 /** Null where there is no group. */
-export function resolveGroupOptions(options: GroupOptions, isReadCommitted: boolean): ResolvedGroupOptions | null {
+export function resolveGroupOptions(
+  options: GroupOptions,
+  { isReadCommitted, rack }: { readonly isReadCommitted: boolean; readonly rack: string | undefined },
+): ResolvedGroupOptions | null {
   const { groupId } = options;
   if (groupId === undefined) return null;
   if (groupId === "") throw clientError("CLIENT_INVALID_OPTION", "groupId is empty");
@@ -65,5 +91,8 @@ export function resolveGroupOptions(options: GroupOptions, isReadCommitted: bool
     autoCommitIntervalMs: checkedNumber("autoCommitIntervalMs", options.autoCommitIntervalMs, 5000, 1),
     assignors,
     requireStable: isReadCommitted,
+    groupProtocol: resolveProtocol(options),
+    serverAssignor: options.serverAssignor ?? null,
+    rack: rack ?? null,
   };
 }
