@@ -105,7 +105,10 @@ it.each(seeds)(
     const stored = first!.toString("latin1");
     const missing = acknowledged.filter((value) => !stored.includes(`<${value}>`));
     expect(missing).toEqual([]);
-    expect(acknowledged.length).toBeGreaterThan(5);
+    // The last one, at least, came after all was well again.
+    expect(acknowledged.length).toBeGreaterThan(0);
+    const errors = [1, 2, 3].flatMap((id) => made.node(id).lines.filter((line) => line.startsWith("error")));
+    expect(errors).toEqual([]);
   },
   60_000,
 );
