@@ -50,6 +50,8 @@ export class GroupShard implements Shard<GroupRecord, GroupTimer> {
   private readonly shareLoader: ShareLoader;
   private readonly streams: StreamsHeartbeat;
   private readonly streamsLoader: StreamsLoader;
+  /** Its offsets are being read or committed one after another. */
+  private lastKeptGroup: string | null = null;
   readonly store: OffsetStore;
   readonly offsets: GroupOffsets;
   readonly administration: GroupAdministration;
@@ -176,15 +178,20 @@ export class GroupShard implements Shard<GroupRecord, GroupTimer> {
         if (record.value !== null) this.keepGroupOf(record.key.group);
         return this.store.replay(record.key, record.value && offsetCommitOfLegacy(record.value), transaction);
       case "GroupMetadata":
+        this.lastKeptGroup = null;
         return this.classicLoader.replay(record.key.group, record.value);
       default:
+        this.lastKeptGroup = null;
         if (!this.consumerLoader.replay(record) && !this.shareLoader.replay(record)) this.streamsLoader.replay(record);
     }
   }
 
   /** Offsets without a group: a consumer that manages its partitions itself. The group that keeps them is in no record. */
   private keepGroupOf(groupId: string): void {
+    if (groupId === this.lastKeptGroup) return;
     if (!this.context.groups.has(groupId)) this.context.groups.set(groupId, new ClassicGroup(groupId, null));
+    // Known to be there until a record says otherwise; what may yet be undone is not known.
+    this.lastKeptGroup = this.context.undo.isRecording ? null : groupId;
   }
 
   replayTransactionEnd(writer: TransactionalWriter, isCommitted: boolean): void {

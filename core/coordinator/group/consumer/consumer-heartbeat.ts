@@ -306,7 +306,9 @@ export class ConsumerHeartbeat {
     const namesChanged = !sameNames(before.subscribedTopicNames, updated.subscribedTopicNames);
     const regexResolved = this.regexes.onMember(group, before, updated, records);
     const hasSubscriptionChanged = namesChanged || regexResolved;
-    const members = [...group.membersWith(updated)].filter(({ memberId }) => memberId !== replacedId);
+    // Nearly every heartbeat changes nothing: only a new epoch or target looks at all members.
+    const members = (): ConsumerMember[] =>
+      [...group.membersWith(updated)].filter(({ memberId }) => memberId !== replacedId);
     const isBumped = hasSubscriptionChanged || step.isUpgraded === true;
     const groupEpoch = this.advanceEpoch(group, members, isBumped, nowMs, records);
     this.regexes.askWhenDue(group, updated, nowMs, step.mayFindTopic);
@@ -316,13 +318,13 @@ export class ConsumerHeartbeat {
 
   private advanceEpoch(
     group: ConsumerGroup,
-    members: readonly ConsumerMember[],
+    members: () => readonly ConsumerMember[],
     isBumped: boolean,
     nowMs: number,
     records: GroupRecord[],
   ): number {
     if (!isBumped && !group.hasMetadataExpired(nowMs)) return group.groupEpoch;
-    const hash = metadataHashOf(group.subscribedTopics(members), this.context.topics);
+    const hash = metadataHashOf(group.subscribedTopics(members()), this.context.topics);
     let epoch = group.groupEpoch;
     if (isBumped || hash !== group.metadataHash) {
       epoch++;
@@ -335,7 +337,7 @@ export class ConsumerHeartbeat {
 
   private advanceTarget(
     group: ConsumerGroup,
-    members: readonly ConsumerMember[],
+    members: () => readonly ConsumerMember[],
     updated: ConsumerMember,
     groupEpoch: number,
     replacedId: string | null,
@@ -350,7 +352,7 @@ export class ConsumerHeartbeat {
     const madeMs = group.assignmentTimestampMs;
     // Many joins in a short time are assigned together.
     if (madeMs !== 0 && assignmentIntervalMs > 0 && nowMs < madeMs + assignmentIntervalMs) return current;
-    const made = makeTarget(this.context, group, members, groupEpoch, nowMs);
+    const made = makeTarget(this.context, group, members(), groupEpoch, nowMs);
     records.push(...made.records);
     return { target: made.targets.get(memberId)!, targetEpoch: groupEpoch };
   }

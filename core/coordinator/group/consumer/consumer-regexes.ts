@@ -62,7 +62,9 @@ export class ConsumerRegexes {
     mayFindTopic: ((topic: string) => boolean) | undefined,
   ): void {
     const { groupId } = group;
-    if (group.isResolvingRegexes || nowMs < group.regexesAskedMs + regexIntervalMsMin) return;
+    // Whoever has a pattern says so by heartbeats of its own; the others do not look through all members for it.
+    if (after.subscribedTopicRegex === "" || group.isResolvingRegexes) return;
+    if (nowMs < group.regexesAskedMs + regexIntervalMsMin) return;
     let isAny = false;
     let isDue = false;
     for (const member of group.membersWith(after)) {

@@ -29,6 +29,10 @@ export class OffsetStore {
   private lastTopicId: Uuid | null = null;
   /** Of committed offsets. */
   count = 0;
+  /** Where the last committed offset went: the log has many of one group in a row. Not kept while changes may be undone. */
+  private lastGroup = "";
+  private lastTopic = "";
+  private lastPartitions: PartitionOffsets | null = null;
 
   constructor(undo: UndoLog) {
     this.undo = undo;
@@ -121,9 +125,17 @@ export class OffsetStore {
   }
 
   private put(group: string, topic: string, partition: number, stored: StoredOffset): void {
-    const partitions = this.partitionsOf(this.committed, group, topic);
-    if (!partitions.has(partition)) this.addToCount(1);
+    if (this.lastPartitions === null || this.lastGroup !== group || this.lastTopic !== topic || this.undo.isRecording) {
+      const partitions = this.partitionsOf(this.committed, group, topic);
+      this.lastPartitions = partitions;
+      this.lastGroup = group;
+      this.lastTopic = topic;
+    }
+    const partitions = this.lastPartitions;
+    if (this.undo.isRecording) this.lastPartitions = null;
+    const sizeBefore = partitions.size;
     partitions.set(partition, stored);
+    if (partitions.size !== sizeBefore) this.addToCount(1);
   }
 
   private addToCount(step: number): void {
@@ -158,6 +170,7 @@ export class OffsetStore {
     const topics = groups.get(group);
     const partitions = topics?.get(topic);
     if (topics === undefined || partitions === undefined || !partitions.has(partition)) return;
+    this.lastPartitions = null;
     partitions.delete(partition);
     if (isCounted) this.addToCount(-1);
     if (partitions.size === 0) topics.delete(topic);
