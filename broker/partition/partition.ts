@@ -57,6 +57,8 @@ export class Partition {
   isDirty = false;
   /** A write is on the thread pool. */
   isWriting = false;
+  /** A sync is, and what it covers is not acknowledged before. */
+  isCommitting = false;
   private readonly host: PartitionHost;
   private readonly waitingWrites: WaitingAppend[] = [];
   /** In the order of their offsets. */
@@ -135,7 +137,7 @@ export class Partition {
   append(bytes: Buffer, how: Omit<AppendOptions, "leaderEpoch">): AppendOutcome {
     const log = this.leaderLog;
     // Through the pool the write outlives the turn, and so must its bytes.
-    const owned = this.host.paceOf(log.directory).isSlow ? Buffer.from(bytes) : bytes;
+    const owned = this.isWriting || this.host.paceOf(log.directory).isSlow ? Buffer.from(bytes) : bytes;
     const { origin, nowMs, transactionVersion, verification, unpacked } = how;
     const { leaderEpoch } = this;
     const outcome = log.append(owned, { origin, nowMs, transactionVersion, verification, unpacked, leaderEpoch });
@@ -315,7 +317,7 @@ export class Partition {
   appendAsFollower(bytes: Buffer, nowMs: number): AppendOutcome {
     const { leaderEpoch, log } = this;
     assert(log !== null && !this.isLeader, `${this.name} does not follow`);
-    const owned = this.host.paceOf(log.directory).isSlow ? Buffer.from(bytes) : bytes;
+    const owned = this.isWriting || this.host.paceOf(log.directory).isSlow ? Buffer.from(bytes) : bytes;
     const outcome = log.append(owned, { origin: "replication", leaderEpoch, nowMs });
     if (outcome.kind === "appended") this.host.markDirty(this);
     return outcome;

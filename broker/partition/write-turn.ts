@@ -74,7 +74,7 @@ export class WriteTurn {
     if (log === null || partition.isWriting) return false;
     if (!log.hasPending && !log.awaitsCommit) return true;
     const pace = this.paceOf(log.directory);
-    if (pace.isSlow) {
+    if (pace.isSlow && !partition.isCommitting) {
       void this.writeLater(partition, pace);
       return false;
     }
@@ -88,19 +88,21 @@ export class WriteTurn {
     }
     pace.note(clock.monotonicMs() - before);
     if (!log.awaitsCommit) return true;
-    void this.commitLater(partition);
+    // One that is under way takes this along with its next sync.
+    if (!partition.isCommitting) void this.commitLater(partition);
     return false;
   }
 
-  /** Group commit: one sync for all that this turn wrote to the log; what comes while the device works shares the next one. */
+  /** Group commit: one sync for all that this turn wrote to the log; what is written while the device works shares the next one. */
   private async commitLater(partition: Partition): Promise<void> {
+    partition.isCommitting = true;
     await this.inFlight(partition, async () => {
-      for (let log = partition.log; log !== null && (log.hasPending || log.awaitsCommit); log = partition.log) {
-        if (log.hasPending) log.writePending();
+      for (let log = partition.log; log?.awaitsCommit === true; log = partition.log) {
         await this.commit(log);
         this.finish([partition]);
       }
     });
+    partition.isCommitting = false;
   }
 
   private async commit(log: PartitionLog): Promise<void> {
@@ -112,6 +114,7 @@ export class WriteTurn {
 
   private async writeLater(partition: Partition, pace: WritePace): Promise<void> {
     const { clock } = this.parts;
+    partition.isWriting = true;
     await this.inFlight(partition, async () => {
       for (let log = partition.log; log !== null && (log.hasPending || log.awaitsCommit); log = partition.log) {
         const before = clock.monotonicMs();
@@ -121,18 +124,16 @@ export class WriteTurn {
         this.finish([partition]);
       }
     });
+    partition.isWriting = false;
   }
 
-  /** Nothing else of the partition is written until `work` is over. */
   private async inFlight(partition: Partition, work: () => Promise<void>): Promise<void> {
-    partition.isWriting = true;
     this.writesInFlight++;
     try {
       await work();
     } catch (error) {
       this.fail(partition, error);
     } finally {
-      partition.isWriting = false;
       if (--this.writesInFlight === 0) for (const waiter of this.idleWaiters.splice(0)) waiter();
     }
   }
