@@ -3,7 +3,7 @@
 // buffer they were read from. Whatever is wrong with the input, it throws MalformedMessage and nothing else.
 import { isUtf8 } from "node:buffer";
 import { limits } from "./limits.ts";
-import { type Uuid, uuidFromBytes } from "./uuid.ts";
+import { type Uuid, uuidFromBytes, uuidZero } from "./uuid.ts";
 
 /** The input is not what its format says. `reason` is for the log; it never quotes the input. */
 export class MalformedMessage extends Error {
@@ -17,6 +17,29 @@ export class MalformedMessage extends Error {
 
 /** Longest string of the protocol: its plain length is an int16, and Kafka holds compact strings to the same. */
 export const stringBytesMax = 0x7fff;
+
+let lastUuid: Uuid = uuidZero;
+const lastUuidBytes = Buffer.alloc(16);
+
+/** Texts up to this length are kept when they were read, so many of them: names of groups and topics come again and again. */
+const seenTextBytesMax = 64;
+const seenTextCountMax = 512;
+const seenTexts: string[] = new Array<string>(seenTextCountMax).fill("");
+
+/** The ASCII text of these bytes; the very string that was read before where the same bytes came lately. */
+function seenText(buffer: Buffer, start: number, end: number, hash: number): string {
+  const slot = (hash ^ (hash >>> 15)) & (seenTextCountMax - 1);
+  const seen = seenTexts[slot]!;
+  const length = end - start;
+  if (seen.length === length) {
+    let i = 0;
+    while (i < length && seen.charCodeAt(i) === buffer[start + i]) i++;
+    if (i === length) return seen;
+  }
+  const text = buffer.toString("latin1", start, end);
+  seenTexts[slot] = text;
+  return text;
+}
 
 export class ByteReader {
   readonly buffer: Buffer;
@@ -92,8 +115,17 @@ export class ByteReader {
     return this.buffer.readDoubleBE(this.take(8));
   }
 
+  /** Runs of records and of requests name the same topic again and again: its text is made once for as long as it repeats. */
   uuid(): Uuid {
-    return uuidFromBytes(this.buffer, this.take(16));
+    const at = this.take(16);
+    const buffer = this.buffer;
+    for (let i = 0; i < 16; i++) {
+      if (buffer[at + i] === lastUuidBytes[i]) continue;
+      buffer.copy(lastUuidBytes, 0, at, at + 16);
+      lastUuid = uuidFromBytes(buffer, at);
+      break;
+    }
+    return lastUuid;
   }
 
   /** At most five bytes; the value as an unsigned 32-bit number. */
@@ -189,9 +221,16 @@ export class ByteReader {
     const start = this.take(length);
     const buffer = this.buffer;
     const end = start + length;
+    if (length === 0) return "";
     let position = start;
-    while (position < end && buffer[position]! < 0x80) position++;
-    if (position === end) return length === 0 ? "" : buffer.toString("latin1", start, end);
+    let hash = length;
+    for (; position < end; position++) {
+      const byte = buffer[position]!;
+      if (byte >= 0x80) break;
+      hash = (Math.imul(hash, 31) + byte) | 0;
+    }
+    if (position === end)
+      return length > seenTextBytesMax ? buffer.toString("latin1", start, end) : seenText(buffer, start, end, hash);
     if (!isUtf8(buffer.subarray(position, end))) throw new MalformedMessage("string is not UTF-8");
     return buffer.toString("utf8", start, end);
   }
