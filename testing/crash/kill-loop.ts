@@ -139,7 +139,7 @@ async function produceUntilKilled(
   killAfterMs: number,
   ledger: Ledger,
 ): Promise<void> {
-  const producer = new Producer({ bootstrapServers, acks: "all", deliveryTimeoutMs: 5000, retriesMax: 0 });
+  const producer = new Producer({ bootstrapServers, acks: "all", requestTimeoutMs: 3000, deliveryTimeoutMs: 5000, retriesMax: 0 });
   let isKilled = false;
   const timer = setTimeout(() => {
     isKilled = true;

@@ -30,8 +30,8 @@ export async function runPowerLosses(options: {
     seed: options.seed,
     // A device takes its time, so that appends gather behind a sync.
     later: () => new Promise((resolve) => setTimeout(resolve, 1)),
-    onOperation: (operation) => {
-      if (operation === "sync") syncs++;
+    onOperation: (operation, path) => {
+      if (operation === "sync" && path.endsWith(".log")) syncs++;
     },
   });
   const acknowledged = new Map<number, string>();
