@@ -3,7 +3,7 @@
 import { uuidZero } from "@blumfeld/core/base";
 import type { TopicToCommit } from "@blumfeld/core/coordinator";
 import { type ApiKey, ErrorCode, type OffsetCommitResponseInit, type RequestOf } from "@blumfeld/core/protocol";
-import { answerLater, type Handler } from "../request-context.ts";
+import { answerAtTurnEnd, type Handler } from "../request-context.ts";
 import { AclOperation } from "../security-seam.ts";
 import { type GroupHandlerParts, mayReadGroup, topicForGroups } from "./group-rules.ts";
 
@@ -54,7 +54,7 @@ export function createOffsetCommitHandler(parts: GroupHandlerParts): Handler<typ
         context.answer({ topics: [...committed, ...refusals] });
       },
     );
-    return answerLater;
+    return answerAtTurnEnd;
   };
 }
 

@@ -1,7 +1,7 @@
 // One connection of a client: its requests in order, one at a time, its answers in the same order.
 //
 //   frame → header → handler → answer in this turn                           most requests
-//                            → answer at the turn's end, more frames taken    produce, so that pipelined batches share one write
+//                            → answer at the turn's end, more frames taken    produce and commits, so that pipelined ones share one write
 //                            → answer later, no frame taken until then        a parked fetch, what the controller decides
 //
 // A frame that comes while none may be taken is copied and held, and the connection is paused: so at most one is held.
@@ -114,7 +114,7 @@ export class Session implements ConnectionHandler, ConnectionContext {
   private mayTake(key: number): boolean {
     if (this.mutedUntilMs > 0 || this.connection.unsentBytes > unsentBytesHigh) return false;
     if (this.inWork.length > this.turnEndCount) return false;
-    if (key === ApiKey.Produce) return true;
+    if (key === ApiKey.Produce || key === ApiKey.OffsetCommit) return true;
     // It has to see what the produces before it appended.
     if (this.isTurnEndQueued) this.router.runWriteTurn();
     return this.inWork.length === 0;
