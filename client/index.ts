@@ -1,5 +1,6 @@
 // The Kafka client: producer, consumer, admin. Works with any Kafka cluster.
 
+export type { Acl, AclFilter, AclOperationName, AclResourceType, CreatedAcl, DeletedAcls } from "./admin/acls.ts";
 export { Admin, type RequestTarget } from "./admin/admin.ts";
 export type { CallOptions, ItemResult } from "./admin/calls.ts";
 export type {
@@ -43,6 +44,7 @@ export type {
   TransactionDescription,
   TransactionFilter,
 } from "./admin/transactions.ts";
+export type { AlteredUser, ScramPassword, ScramUser } from "./admin/users.ts";
 export type { BrokerAddress } from "./connection/addresses.ts";
 export type { AuthenticationSession, Authenticator } from "./connection/broker-connection.ts";
 export type { ClientPorts } from "./connection/context.ts";
@@ -86,3 +88,6 @@ export {
 } from "./properties.ts";
 export type { Bytes, HeadersInput, ProducerRecord, RecordMetadata, TopicPartitionInput } from "./records.ts";
 export type { SaslMechanismName, SaslOptions } from "./security/sasl.ts";
+export type { AcknowledgementOutcome, ShareConsumerOptions } from "./share/options.ts";
+export { ShareConsumer, type ShareReadOptions } from "./share/share-consumer.ts";
+export { ShareMessage } from "./share/share-message.ts";
