@@ -1,21 +1,23 @@
-// One node put together: disks, metadata, logs, broker. Started in the order that keeps promises, stopped in the reverse.
+// One node put together, in either role or both: disks, metadata, logs, broker. Started in the order that keeps promises, stopped in the reverse.
 //
-// Start: locks → controller's listeners bound → metadata log replayed, this node leads and answers there → logs opened → clients' listeners
-//        bound → registered and unfenced → ready.
+// Start: locks → controller's listeners bound → metadata log replayed, this node takes up its part and answers there → caught up with the
+//        cluster's metadata → logs opened → clients' listeners bound → registered and unfenced → ready.
 // Stop:  partitions laid down → listeners closed, appends written → logs closed with their mark → controller's listeners closed → metadata log
 //        closed → locks released.
-import { allowAll, Broker, takeDirectoryOffline } from "@blumfeld/broker";
+import { allowAll, Broker, followMovedReplica, takeDirectoryOffline } from "@blumfeld/broker";
 import { ControllerServer } from "@blumfeld/broker/controller-listener";
 import { MetadataNode, newIncarnationId } from "@blumfeld/broker/metadata";
-import { type Disk, DiskError, type Logger } from "@blumfeld/core/base";
+import { PeerConnections, type Peers } from "@blumfeld/broker/peers";
+import { type Disk, DiskError, type Logger, type Uuid } from "@blumfeld/core/base";
 import type { RegisteredEndpoint } from "@blumfeld/core/controller";
-import { LogDirectoryProblem, LogManager } from "@blumfeld/core/log";
+import { LogDirectoryProblem, LogManager, type LogManagerOptions } from "@blumfeld/core/log";
 import {
   type BrokerSettings,
   formatHostAndPort,
   type SecurityProtocol,
   securityProtocols,
 } from "@blumfeld/core/model/settings";
+import type { Storage } from "@blumfeld/core/quorum";
 import { FileDisk, MemoryDisk } from "@blumfeld/host/disk";
 import { systemClock, systemRandom, systemTimers } from "@blumfeld/host/process";
 import { type TcpLimits, TcpNetwork } from "@blumfeld/host/transport";
@@ -24,6 +26,7 @@ import { cleanerSettingsFrom, logConfigFrom } from "./log-config.ts";
 import { showLogMetrics } from "./log-metrics.ts";
 import { openMetadataLog } from "./metadata-log.ts";
 import type { MetricRegistry } from "./meter.ts";
+import { type NodeSecurity, nodeSecurityFrom } from "./security.ts";
 import { addressRefused, diskRefused, StartRefused } from "./start-refused.ts";
 import { openNodeStorage } from "./storage.ts";
 import { checkSupported } from "./supported.ts";
@@ -77,75 +80,119 @@ function told(error: unknown): unknown {
 
 type Closers = (() => void | Promise<void>)[];
 
+interface Composition {
+  readonly parts: NodeParts;
+  readonly closers: Closers;
+  readonly ports: Ports;
+  readonly storage: Storage;
+  readonly incarnationId: Uuid;
+  readonly network: TcpNetwork;
+  readonly peers: Peers;
+  readonly security: NodeSecurity;
+}
+
 async function composeNode(parts: NodeParts, closers: Closers): Promise<Omit<RunningNode, "close">> {
-  const { isInMemory, logger, registry, settings } = parts;
+  const { isInMemory, logger, settings } = parts;
   const disk: Disk = isInMemory ? new MemoryDisk() : new FileDisk();
   const ports = { disk, clock: systemClock, timers: systemTimers, random: systemRandom, logger };
   const { release, storage } = openNodeStorage(settings, ports);
   closers.push(release);
   const incarnationId = newIncarnationId(ports.random);
   const network = new TcpNetwork(tcpLimitsFrom(settings));
+  const peers = new PeerConnections({ ...ports, network, clientId: `node-${storage.nodeId}` });
+  closers.push(() => peers.close());
+  let metadata: MetadataNode | null = null;
+  const security = nodeSecurityFrom(settings, { ...ports, image: () => metadata?.image ?? null });
+  const composition = { parts, closers, ports, storage, incarnationId, network, peers, security };
+  const { controllerServer, node } = await composeMetadata(composition, (made) => {
+    metadata = made;
+  });
+  const { isBroker } = settings.shape;
+  const broker = isBroker ? await composeBroker(composition, node) : null;
+  const { clusterId } = storage;
+  const controllerPort = controllerServer?.port ?? 0;
+  const { host, port } = broker === null ? { host: "127.0.0.1", port: controllerPort } : boundAddress(broker, settings);
+  return { host, port, controllerPort, bootstrap: formatHostAndPort(host, port), clusterId };
+}
+
+/** The quorum's part of this node, and the controllers' listeners where it has that role. */
+async function composeMetadata(
+  { closers, incarnationId, network, parts, peers, ports, security, storage }: Composition,
+  onNode: (node: MetadataNode) => void,
+): Promise<{ readonly node: MetadataNode; readonly controllerServer: ControllerServer | null }> {
+  const { registry, settings } = parts;
+  const authorizer = security.authorizer ?? allowAll;
   const directoryIds = storage.directories.map(({ directoryId }) => directoryId);
-  const controllerConfig = brokerConfigFrom(settings, directoryIds, "controllers");
-  const controllerServer = new ControllerServer({ ...ports, config: controllerConfig, network, meter: registry });
-  closers.push(() => controllerServer.close());
-  await bindControllers(controllerServer, settings);
+  const config = brokerConfigFrom(settings, directoryIds, "controllers");
+  const controllerServer = settings.shape.isController
+    ? new ControllerServer({ ...ports, config, network, meter: registry, listenerSecurity: security.listeners })
+    : null;
+  if (controllerServer !== null) {
+    closers.push(() => controllerServer.close());
+    await bindControllers(controllerServer, settings);
+  }
   const started = await MetadataNode.start({
     ...ports,
-    settings,
-    storage,
-    incarnationId,
+    ...{ settings, storage, incarnationId, peers, authorizer },
     log: openMetadataLog(settings, storage, ports),
-    controllerEndpoints: registeredEndpoints(controllerServer.endpoints(), settings),
+    controllerEndpoints: registeredEndpoints(controllerServer?.endpoints() ?? [], settings),
     onFailure: parts.onFailure,
   });
   if (started.kind === "refused") throw new StartRefused("directory-foreign", started.message, "");
-  const metadata = started.node;
-  closers.push(() => metadata.close());
-  controllerServer.open({
-    ...{ metadata, timers: ports.timers },
-    config: controllerConfig,
-    clusterId: storage.clusterId,
-    cluster: metadata,
-    controllerChannel: metadata.channel,
-    authorizer: allowAll,
-    quorum: metadata.quorum,
-  });
-  closers.push(() => controllerServer.close());
-  const onOffline: ((directory: string) => void)[] = [];
-  const logManager = await openLogs(parts, ports, metadata, (directory) => {
+  const { node } = started;
+  onNode(node);
+  closers.push(() => node.close());
+  const stopFollowing = security.authorizer?.follow(node);
+  if (stopFollowing !== undefined) closers.push(stopFollowing);
+  if (controllerServer !== null) {
+    controllerServer.open({
+      ...{ config, authorizer, metadata: node, cluster: node, timers: ports.timers },
+      clusterId: storage.clusterId,
+      controllerChannel: node.channel,
+      quorum: node.quorum,
+    });
+    closers.push(() => controllerServer.close());
+  }
+  return { node, controllerServer };
+}
+
+async function composeBroker(
+  { closers, incarnationId, network, parts, peers, ports, security, storage }: Composition,
+  node: MetadataNode,
+): Promise<Broker> {
+  const { logger, registry, settings } = parts;
+  await node.catchUp();
+  const onOffline: ((directory: string) => void)[] = [(directory) => node.onDirectoryFailure(directory)];
+  const logManager = await openLogs(parts, ports, node, (directory) => {
     for (const work of onOffline) work(directory);
   });
-  closers.push(() => logManager.close({ brokerEpoch: metadata.brokerEpoch }));
+  closers.push(() => logManager.close({ brokerEpoch: node.brokerEpoch }));
   showLogMetrics(logManager, registry);
+  const directoryIds = storage.directories.map(({ directoryId }) => directoryId);
   const broker = new Broker({
     ...ports,
+    ...{ incarnationId, logManager, network, peers, metadata: node, cluster: node, meter: registry },
     config: brokerConfigFrom(settings, directoryIds),
     clusterId: storage.clusterId,
-    incarnationId,
-    metadata,
-    cluster: metadata,
-    logManager,
-    controllerChannel: metadata.channel,
-    network,
-    meter: registry,
+    authorizer: security.authorizer ?? allowAll,
+    listenerSecurity: security.listeners,
+    controllerChannel: node.channel,
   });
   closers.push(() => broker.stop());
   onOffline.push((directory) => {
     const count = takeDirectoryOffline(broker.parts.partitions, directory);
     logger.error({ directory, count }, `${count} partitions are offline with their directory`);
   });
+  onMoved.push((previous, next) => followMovedReplica(broker.parts.partitions, previous, next));
   await startListeners(broker, settings);
-  await metadata.register({
+  await node.register({
     endpoints: registeredEndpoints(broker.endpoints(), settings),
     previousBrokerEpoch: Math.min(...logManager.directories.map((directory) => directory.previousBrokerEpoch)),
   });
-  closers.push(() => metadata.leave());
-  await metadata.unfence();
+  closers.push(() => node.leave());
+  await node.unfence();
   logManager.startTimers();
-  const { host, port } = boundAddress(broker, settings);
-  const { port: controllerPort } = controllerServer;
-  return { host, port, controllerPort, bootstrap: formatHostAndPort(host, port), clusterId: storage.clusterId };
+  return broker;
 }
 
 function tcpLimitsFrom(settings: BrokerSettings): Partial<TcpLimits> {
@@ -167,7 +214,7 @@ async function openLogs(
   parts: NodeParts,
   ports: Ports,
   metadata: MetadataNode,
-  onOffline: (directory: string) => void,
+  on: { readonly onOffline: (directory: string) => void; readonly onMoved: LogManagerOptions["onMoved"] },
 ): Promise<LogManager> {
   const { logger, settings } = parts;
   const { nodeId } = settings.shape;
@@ -181,6 +228,8 @@ async function openLogs(
     configOf,
     onProgress: parts.onProgress,
     producerIdExpirationMs: settings.get("producer.id.expiration.ms"),
+    onMoved: on.onMoved,
+    moveBytesPerSecond: () => settings.get("replica.alter.log.dirs.io.max.bytes.per.second"),
     isGroupCommit: settings.get("blumfeld.log.group.commit.enable"),
     cleaner: () => cleanerSettingsFrom(settings),
     intervals: {
@@ -197,7 +246,7 @@ async function openLogs(
     },
     onDirectoryFailure: (directory, error) => {
       logger.error({ directory, code: error.code }, `the log directory failed and is offline: ${error.message}`);
-      onOffline(directory);
+      on.onOffline(directory);
       if (opened?.directories.every(({ isOffline }) => isOffline) === true) parts.onFailure(error);
     },
   });

@@ -1,6 +1,7 @@
 // Who may connect, as whom, and what they may do: from the node's settings.
-import { ImageAuthorizer, type ImageSource, ListenerSecurity } from "@blumfeld/broker/security";
+import { ImageAuthorizer, ListenerSecurity } from "@blumfeld/broker/security";
 import type { Clock, Random } from "@blumfeld/core/base";
+import type { MetadataImage } from "@blumfeld/core/controller";
 import type { BrokerSettings } from "@blumfeld/core/model/settings";
 import { parseSuperUsers } from "@blumfeld/core/security";
 import { StartRefused } from "./start-refused.ts";
@@ -14,9 +15,14 @@ export interface NodeSecurity {
 /** Throws StartRefused. */
 export function nodeSecurityFrom(
   settings: BrokerSettings,
-  parts: { readonly metadata: () => ImageSource; readonly clock: Clock; readonly random: Random },
+  parts: {
+    /** Null until the metadata is replayed: no listener answers before. */
+    readonly image: () => MetadataImage | null;
+    readonly clock: Clock;
+    readonly random: Random;
+  },
 ): NodeSecurity {
-  const listeners = ListenerSecurity.from({ ...parts, settings, image: () => parts.metadata().image });
+  const listeners = ListenerSecurity.from({ ...parts, settings });
   if ("problem" in listeners)
     throw new StartRefused("unsupported", `${listeners.setting} ${listeners.problem}`, listeners.nextStep);
   return { listeners, authorizer: authorizerFrom(settings) };

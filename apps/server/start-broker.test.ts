@@ -172,20 +172,11 @@ describe("a start that cannot be is told, with the next step, and holds nothing"
       "security.inter.broker.protocol": "SSL",
     };
     expect((await refusal({ storage: "memory", properties })).message).toContain("SSL");
-    const authorizer = { "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer" };
-    expect((await refusal({ storage: "memory", port: 0, properties: authorizer })).code).toBe("unsupported");
-    expect(
-      (
-        await refusal({
-          storage: "memory",
-          port: 0,
-          properties: {
-            "process.roles": "broker,controller",
-            "controller.quorum.voters": "1@127.0.0.1:1,2@127.0.0.1:2",
-          },
-        })
-      ).message,
-    ).toContain("voters");
+    const nobody = {
+      "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+      "super.users": "User:admin;bob",
+    };
+    expect((await refusal({ storage: "memory", port: 0, properties: nobody })).message).toContain('"bob"');
   });
 
   test("settings out of their bounds", async () => {

@@ -13,6 +13,7 @@ import { ConnectionLimits } from "../listener/connection-limits.ts";
 import { Listener } from "../listener/listener.ts";
 import { noQuota } from "../parts.ts";
 import { Router } from "../router.ts";
+import type { ListenerSecurity } from "../security/listener-security.ts";
 import type { ControllerParts } from "./controller-parts.ts";
 
 export interface ControllerServerOptions {
@@ -23,6 +24,8 @@ export interface ControllerServerOptions {
   readonly timers: Timers;
   readonly logger: Logger;
   readonly meter: Meter;
+  /** What listeners ask of connections. Default: nothing. */
+  readonly listenerSecurity?: ListenerSecurity;
 }
 
 export class ControllerServer {
@@ -30,7 +33,7 @@ export class ControllerServer {
   private readonly listeners: Listener[];
   private isOpen = false;
 
-  constructor({ clock, config, logger, meter, network, timers }: ControllerServerOptions) {
+  constructor({ clock, config, listenerSecurity, logger, meter, network, timers }: ControllerServerOptions) {
     const router = new Router({
       handlers: this.handlers,
       listenerKind: "controller",
@@ -48,6 +51,7 @@ export class ControllerServer {
         new Listener(listener, network, router, limits, {
           backlog: config.backlog,
           isProtected: false,
+          authentication: () => listenerSecurity?.authenticationFor(listener.name) ?? null,
           isReady: () => this.isOpen,
         }),
     );

@@ -8,8 +8,8 @@ import type { Handler, RequestContext } from "../request-context.ts";
 export const forwardMsMax = 60_000;
 
 export function originOf(context: RequestContext, timeoutMs: number = forwardMsMax): ControllerOrigin {
-  const { principal, clientAddress, listenerName, clientId } = context;
-  return { principal, clientAddress, listenerName, clientId, timeoutMs };
+  const { apiKey, apiVersion, principal, clientAddress, listenerName, clientId } = context;
+  return { apiKey, apiVersion, principal, clientAddress, listenerName, clientId, timeoutMs };
 }
 
 export function createForwardHandler<Key extends ApiKey>(

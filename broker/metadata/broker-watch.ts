@@ -15,7 +15,7 @@ const checksInSession = 8;
 
 export interface BrokerWatchOptions {
   readonly controller: Controller;
-  /** Not watched: it ends with this process. */
+  /** Never taken for silent: it ends with this process. */
   readonly ownBrokerId: number;
   /** broker.session.timeout.ms */
   readonly sessionMs: number;
@@ -28,27 +28,29 @@ export interface BrokerWatchOptions {
 
 export class BrokerWatch {
   private readonly options: BrokerWatchOptions;
-  private readonly sessions: BrokerSessions;
+  private sessions: BrokerSessions;
   private timer: TimerHandle | null = null;
-  private isClosed = false;
 
   constructor(options: BrokerWatchOptions) {
     this.options = options;
     this.sessions = new BrokerSessions(options.sessionMs);
+    options.controller.observe({ onActive: () => this.start(), onStandby: () => this.stop() });
   }
 
   /** Whoever takes part has a whole session from now on. */
-  start(): void {
-    const { clock, controller, ownBrokerId } = this.options;
+  private start(): void {
+    const { clock, controller, sessionMs } = this.options;
+    this.stop();
+    this.sessions = new BrokerSessions(sessionMs);
     for (const { fenced, id } of controller.image.cluster.brokers.values()) {
-      if (!fenced && id !== ownBrokerId) this.sessions.touch(id, clock.monotonicMs(), -1);
+      if (!fenced) this.sessions.touch(id, clock.monotonicMs(), -1);
     }
     this.schedule();
   }
 
   /** Rejects with what the decision refuses. */
   async heartbeat(heartbeat: Heartbeat): Promise<HeartbeatAnswer> {
-    const { clock, committedOffset, controller, ownBrokerId } = this.options;
+    const { clock, committedOffset, controller } = this.options;
     const { brokerId, currentMetadataOffset } = heartbeat;
     const answer = await controller.execute((context) =>
       brokerHeartbeat(context, heartbeat, {
@@ -56,7 +58,6 @@ export class BrokerWatch {
         lowestActiveOffset: this.sessions.lowestActiveOffset,
       }),
     );
-    if (brokerId === ownBrokerId) return answer;
     if (answer.isFenced) this.sessions.forget(brokerId);
     else this.sessions.touch(brokerId, clock.monotonicMs(), currentMetadataOffset);
     if (answer.state === "controlled shutdown") this.sessions.onControlledShutdown(brokerId, committedOffset());
@@ -69,9 +70,10 @@ export class BrokerWatch {
   }
 
   private check(): void {
-    if (this.isClosed) return;
-    const { clock, controller, logger } = this.options;
+    const { clock, controller, logger, ownBrokerId } = this.options;
     for (const brokerId of this.sessions.expired(clock.monotonicMs())) {
+      // The process is its own witness: it was held up as a whole, and its broker's next heartbeat is as late as this check.
+      if (brokerId === ownBrokerId) continue;
       this.sessions.forget(brokerId);
       logger.warn({ brokerId }, "the broker fell silent and is fenced: others lead its partitions");
       controller
@@ -83,8 +85,8 @@ export class BrokerWatch {
     this.schedule();
   }
 
-  close(): void {
-    this.isClosed = true;
+  private stop(): void {
     this.timer?.cancel();
+    this.timer = null;
   }
 }

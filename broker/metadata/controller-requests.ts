@@ -7,13 +7,25 @@ import { RequestError } from "../request-context.ts";
 import {
   AclOperation,
   type Authorizer,
+  anonymousPrincipal,
   clusterResourceName,
   type RequestOrigin,
   ResourceType,
 } from "../security-seam.ts";
 import type { BrokerWatch } from "./broker-watch.ts";
 
-export type ControllerOrigin = RequestOrigin & { readonly clientId: string | null; readonly timeoutMs: number };
+export type ControllerOrigin = RequestOrigin & {
+  readonly clientId: string | null;
+  readonly timeoutMs: number;
+  /** The client's own request where it is handed on as it is: another node answers in the version that was asked. */
+  readonly apiKey?: ApiKey;
+  readonly apiVersion?: number;
+};
+
+/** Of what a node asks for itself, as whom its authorizer lets act for the cluster. */
+export function ownOrigin(timeoutMs: number): ControllerOrigin {
+  return { principal: anonymousPrincipal, clientAddress: "", listenerName: "", clientId: null, timeoutMs };
+}
 
 export interface ControllerRequestParts {
   readonly controller: Controller;

@@ -1,7 +1,9 @@
-// The metadata side of a node with both roles: the quorum and its log, the active controller on it, the committed image for the broker,
-// and the broker's own life in the cluster (registered, unfenced, leaving). Started before the broker's listeners, closed after them.
+// The metadata side of a node in any of its roles: its part in the quorum, the controller that is active while the node leads, the committed image
+// for the broker, and the broker's own life in the cluster (registered, unfenced, leaving). Started before the broker's listeners, closed
+// after them.
 //
 //   const started = await MetadataNode.start({ … });
+//   await node.catchUp();                                       // what the cluster has decided until now is in the image
 //   await node.register({ endpoints, previousBrokerEpoch });   // fenced
 //   await node.unfence();                                       // logs are loaded, listeners bound
 //   …
@@ -17,11 +19,9 @@ import {
   type Uuid,
 } from "@blumfeld/core/base";
 import {
-  beginControlledShutdown,
   bootstrapRecords,
   Controller,
   configResourceType,
-  cordonDirectories,
   decisionOf,
   fenceBroker,
   MetadataDelta,
@@ -30,16 +30,14 @@ import {
   parseConfigResourceKey,
   type RegisteredEndpoint,
   readBootstrap,
-  registerBroker,
-  registerController,
   supportedFeatures,
-  unfenceBroker,
   unsupportedFeature,
 } from "@blumfeld/core/controller";
-import type { BrokerSettings } from "@blumfeld/core/model/settings";
-import { ApiKey, ErrorCode, type MetadataRecord, type MetadataRecordInit } from "@blumfeld/core/protocol";
+import { type BrokerSettings, parseHostAndPort } from "@blumfeld/core/model/settings";
+import { ApiKey, ErrorCode, type MetadataRecord } from "@blumfeld/core/protocol";
 import {
   type LeaderAndEpoch,
+  type QuorumAddress,
   type QuorumDescription,
   type QuorumLog,
   QuorumReplica,
@@ -50,10 +48,16 @@ import {
   type Voter,
 } from "@blumfeld/core/quorum";
 import type { ControllerChannel, MetadataSource } from "../parts.ts";
+import type { PeerAddress, Peers } from "../peers/index.ts";
 import { RequestError } from "../request-context.ts";
-import { type Authorizer, allowAll, anonymousPrincipal } from "../security-seam.ts";
+import { type Authorizer, allowAll } from "../security-seam.ts";
+import { type BrokerEntry, BrokerLifecycle } from "./broker-lifecycle.ts";
 import { BrokerWatch } from "./broker-watch.ts";
 import type { ClusterAccess, TransactionalInit } from "./cluster-access.ts";
+import { ControllerRegistrar } from "./controller-registrar.ts";
+import { type ControllerOrigin, ownOrigin } from "./controller-requests.ts";
+import { ControllerRouter } from "./controller-router.ts";
+import { LeaderElections } from "./leader-elections.ts";
 import { LocalControllerChannel } from "./local-controller-channel.ts";
 import { ProducerIdBlocks } from "./producer-id-blocks.ts";
 
@@ -69,82 +73,164 @@ export interface MetadataNodeOptions {
   readonly logger: Logger;
   /** One for each start of this process. */
   readonly incarnationId: Uuid;
-  /** What the controller's listeners are reached by. */
+  /** What the controller's listeners are reached by; none on a node that is a broker only. */
   readonly controllerEndpoints: readonly RegisteredEndpoint[];
+  /** To other nodes. Without them this node can only be a cluster by itself. */
+  readonly peers?: Peers;
   readonly authorizer?: Authorizer;
   /** The metadata log failed: the process cannot go on. */
   readonly onFailure: (error: unknown) => void;
 }
 
-export interface BrokerEntry {
-  /** Advertised. */
-  readonly endpoints: readonly RegisteredEndpoint[];
-  /** What the last clean stop left; -1 where it left nothing. */
-  readonly previousBrokerEpoch: number;
-}
+export type { BrokerEntry } from "./broker-lifecycle.ts";
 
 export type MetadataNodeStart = { readonly kind: "started"; readonly node: MetadataNode } | StorageRefusal;
+
+/** Between two questions of a node that waits to be caught up. */
+const catchUpRetryMs = 50;
+const catchUpRequestMs = 2_000;
+/** A person is told what a start waits for after so long, and again after each such time. */
+const catchUpSilenceMs = 5_000;
+const allocationMsMax = 30_000;
+
+/** What only the node that is a controller has. */
+interface ControllerSide {
+  readonly controller: Controller;
+  readonly watch: BrokerWatch;
+  readonly elections: LeaderElections;
+  readonly registrar: ControllerRegistrar;
+}
 
 export class MetadataNode implements MetadataSource, ClusterAccess {
   readonly settings: BrokerSettings;
   readonly clusterId: string;
+  /** To the active controller, wherever it is. */
   readonly channel: ControllerChannel;
-  readonly controller: Controller;
   transactionalInit: TransactionalInit | null = null;
-  private readonly options: MetadataNodeOptions;
-  private readonly publisher: MetadataPublisher;
   /** What other nodes replicate. */
   readonly quorum: QuorumReplica;
-  private readonly watch: BrokerWatch;
+  private readonly options: MetadataNodeOptions;
+  private readonly publisher: MetadataPublisher;
+  private readonly controllerSide: ControllerSide | null;
+  private readonly router: ControllerRouter;
+  private readonly lifecycle: BrokerLifecycle;
   private readonly producerIds: ProducerIdBlocks;
-  private registeredEpoch = -1;
+  private offlineDirectories: Uuid[] = [];
+  private isClosed = false;
 
   private constructor(options: MetadataNodeOptions, publisher: MetadataPublisher, quorum: QuorumReplica) {
     const { clock, logger, random, settings, storage, timers } = options;
+    const { nodeId } = storage;
     this.options = options;
     this.settings = settings;
     this.clusterId = storage.clusterId;
     this.publisher = publisher;
     this.quorum = quorum;
-    this.controller = new Controller({
+    const features = supportedFeatures(settings.get("unstable.feature.versions.enable"));
+    const controller = settings.shape.isController ? this.makeController(features) : null;
+    const watch = controller === null ? null : this.makeWatch(controller);
+    this.router = new ControllerRouter({
+      ...{ clock, timers, nodeId },
+      local: controller === null ? null : { controller, channel: this.localChannel(controller, watch!) },
+      leaderAddress: () => this.leaderAddress(),
+      peers: options.peers ?? noPeers,
+    });
+    this.channel = this.router;
+    this.controllerSide =
+      controller === null
+        ? null
+        : {
+            ...{ controller, watch: watch! },
+            elections: new LeaderElections({ controller, settings, timers, logger }),
+            registrar: new ControllerRegistrar({
+              ...{ nodeId, logger, timers, channel: this.router, supportedFeatures: features },
+              incarnationId: options.incarnationId,
+              endpoints: options.controllerEndpoints,
+              image: () => this.image,
+            }),
+          };
+    this.lifecycle = new BrokerLifecycle({
+      ...{ clock, logger, random, timers, nodeId, features, channel: this.router },
+      clusterId: storage.clusterId,
+      incarnationId: options.incarnationId,
+      rack: settings.get("broker.rack"),
+      directoryIds: storage.directories.map(({ directoryId }) => directoryId),
+      metadataOffset: () => this.image.highestOffset,
+      isUnfenced: () => this.isUnfenced,
+      offlineDirectories: () => this.offlineDirectories,
+      cordonedDirectories: () => this.cordonedDirectories,
+      heartbeatMs: settings.get("broker.heartbeat.interval.ms"),
+      sessionMs: settings.get("broker.session.timeout.ms"),
+      registrationMs: settings.get("initial.broker.registration.timeout.ms"),
+    });
+    this.producerIds = new ProducerIdBlocks(() => this.allocateProducerIds());
+    publisher.onImage((delta) => this.onMetadata(delta, features));
+  }
+
+  private makeController(features: ReturnType<typeof supportedFeatures>): Controller {
+    const { clock, disk, logger, random, settings, storage, timers } = this.options;
+    const { publisher, quorum } = this;
+    return new Controller({
       ...{ settings, quorum, publisher, random, timers, logger },
       nodeId: storage.nodeId,
       clusterId: storage.clusterId,
-      supportedFeatures: supportedFeatures(settings.get("unstable.feature.versions.enable")),
+      supportedFeatures: features,
       wallMs: () => clock.wallMs(),
       idleIntervalMs: settings.get("metadata.max.idle.interval.ms"),
+      firstRecords: () => {
+        const bootstrap = readBootstrap(disk, storage.metadataDirectory.path);
+        return bootstrapRecords(bootstrap === null || "kind" in bootstrap ? null : bootstrap, settings);
+      },
     });
-    this.watch = new BrokerWatch({
-      ...{ clock, logger, timers },
-      controller: this.controller,
+  }
+
+  private makeWatch(controller: Controller): BrokerWatch {
+    const { clock, logger, settings, storage, timers } = this.options;
+    return new BrokerWatch({
+      ...{ clock, logger, timers, controller },
       // This process is its own witness.
       ownBrokerId: storage.nodeId,
       sessionMs: settings.get("broker.session.timeout.ms"),
-      committedOffset: () => quorum.highWatermark - 1,
+      committedOffset: () => this.quorum.highWatermark - 1,
     });
-    this.channel = new LocalControllerChannel({
-      controller: this.controller,
-      authorizer: options.authorizer ?? allowAll,
-      watch: this.watch,
-    });
-    this.producerIds = new ProducerIdBlocks(() => this.allocateProducerIds());
   }
 
-  /** Replays the log, elects itself, begins a new cluster where there is none yet. */
+  /** What this node asks of itself it may; what comes from a client or another node is judged. */
+  private localChannel(controller: Controller, watch: BrokerWatch): ControllerChannel {
+    const guarded = new LocalControllerChannel({
+      ...{ controller, watch },
+      authorizer: this.options.authorizer ?? allowAll,
+    });
+    const own = new LocalControllerChannel({ controller, watch, authorizer: allowAll });
+    return {
+      request: (key, request, origin: ControllerOrigin) =>
+        (origin.listenerName === "" ? own : guarded).request(key, request, origin),
+    };
+  }
+
+  /** Replays the log and takes up its part in the quorum. The only voter leads at once, and begins a new cluster where there is none yet. */
   static async start(options: MetadataNodeOptions): Promise<MetadataNodeStart> {
-    const { settings, storage } = options;
+    const { peers, settings, storage } = options;
+    const { controllerListenerNames, isController, quorumBootstrapServers } = settings.shape;
     const publisher = new MetadataPublisher();
     publisher.onImage((delta, image) => applyDynamicSettings(settings, storage.nodeId, delta, image));
     const bootstrap = readBootstrap(options.disk, storage.metadataDirectory.path);
     if (bootstrap !== null && "kind" in bootstrap) return bootstrap;
     const started = QuorumReplica.start({
       ...options,
-      nodeId: storage.nodeId,
-      clusterId: storage.clusterId,
+      ...{ isController, nodeId: storage.nodeId, clusterId: storage.clusterId },
       settings: quorumSettingsOf(settings),
       directoryId: storage.metadataDirectory.directoryId,
       staticVoters: staticVoters(settings),
-      endpoints: options.controllerEndpoints.map(({ host, name, port }) => ({ name, host, port })),
+      bootstrapServers: quorumBootstrapServers.map(bootstrapAddress),
+      endpoints: isController
+        ? options.controllerEndpoints.map(({ host, name, port }) => ({ name, host, port }))
+        : null,
+      listenerName: controllerListenerNames[0] ?? "CONTROLLER",
+      send:
+        peers === undefined
+          ? null
+          : (to, key, request, timeoutMs) => peers.request(to, key, request, { timeoutMs, lane: "quorum" }),
       limits: {
         ...snapshotLimitsDefault,
         snapshotBytesMax: settings.get("metadata.log.max.record.bytes.between.snapshots"),
@@ -164,26 +250,40 @@ export class MetadataNode implements MetadataSource, ClusterAccess {
       return refusal;
     }
     const node = new MetadataNode(options, publisher, started.quorum);
-    await node.begin(bootstrap);
+    // A cluster of its own is complete when this returns; any other needs nodes that may start later.
+    if (node.isActiveController) await node.becomeKnown();
     return { kind: "started", node };
   }
 
-  private async begin(bootstrap: readonly MetadataRecordInit[] | null): Promise<void> {
-    const { controllerEndpoints, incarnationId, settings, storage } = this.options;
-    const { controller } = this;
-    if (controller.image.features.metadataVersion === 0) {
-      await controller.execute(() => decisionOf(undefined, bootstrapRecords(bootstrap, settings)));
-    }
-    const registration = {
-      id: storage.nodeId,
-      incarnationId,
-      zkMigrationReady: false,
-      endpoints: new Map(controllerEndpoints.map((endpoint) => [endpoint.name, endpoint])),
-      supportedFeatures: controller.context().supportedFeatures,
-    };
-    await controller.execute((context) => registerController(context, registration));
-    this.watch.start();
+  private async becomeKnown(): Promise<void> {
+    const { incarnationId, storage } = this.options;
+    const isKnown = (): boolean => this.image.cluster.controllers.get(storage.nodeId)?.incarnationId === incarnationId;
+    await this.whenImage(() => this.image.features.metadataVersion > 0);
+    await this.controllerSide!.registrar.onMetadata();
+    if (this.image.features.metadataVersion > 0 && !isKnown()) await this.controllerSide!.registrar.onMetadata();
   }
+
+  /** Resolves once the image is as `isSo` wants it. */
+  private whenImage(isSo: () => boolean): Promise<void> {
+    if (isSo()) return Promise.resolve();
+    return new Promise((resolve) => {
+      const forget = this.publisher.onImage(() => {
+        if (!isSo()) return;
+        forget();
+        resolve();
+      });
+    });
+  }
+
+  private onMetadata(delta: MetadataDelta, features: ReturnType<typeof supportedFeatures>): void {
+    this.lifecycle.onMetadata();
+    void this.controllerSide?.registrar.onMetadata();
+    if (delta.changedFeatures.size === 0) return;
+    const refusal = unsupportedFeature(this.image, features);
+    if (refusal !== null) this.options.onFailure(new Error(refusal.message));
+  }
+
+  // --- what others read ---------------------------------------------------------------------------
 
   get image(): MetadataImage {
     return this.publisher.image;
@@ -191,6 +291,17 @@ export class MetadataNode implements MetadataSource, ClusterAccess {
 
   onImage(listener: (delta: MetadataDelta, image: MetadataImage) => void): () => void {
     return this.publisher.onImage(listener);
+  }
+
+  /** On a node with the controller's role. */
+  get controller(): Controller {
+    const { controllerSide } = this;
+    if (controllerSide === null) throw new RequestError(ErrorCode.NOT_CONTROLLER, "this node is no controller");
+    return controllerSide.controller;
+  }
+
+  private get isActiveController(): boolean {
+    return this.controllerSide?.controller.isActive === true;
   }
 
   get leader(): LeaderAndEpoch {
@@ -201,13 +312,20 @@ export class MetadataNode implements MetadataSource, ClusterAccess {
     return this.quorum.kraftVersion;
   }
 
-  /** Of this broker's registration; -1 before it. */
   get brokerEpoch(): number {
-    return this.registeredEpoch;
+    return this.lifecycle.brokerEpoch;
   }
 
-  describeQuorum(nowMs: number): QuorumDescription {
-    return this.quorum.describe(nowMs);
+  describeQuorum(nowMs: number): QuorumDescription | null {
+    return this.leader.leaderId === this.options.storage.nodeId ? this.quorum.describe(nowMs) : null;
+  }
+
+  private leaderAddress(): PeerAddress | null {
+    const { leaderId } = this.leader;
+    const endpoints = this.quorum.voters.find(({ id }) => id === leaderId)?.endpoints ?? [];
+    const names = this.settings.shape.controllerListenerNames;
+    const endpoint = endpoints.find(({ name }) => name === names[0]) ?? endpoints[0];
+    return endpoint === undefined ? null : { id: leaderId, host: endpoint.host, port: endpoint.port };
   }
 
   nextProducerId(): bigint | Promise<bigint> {
@@ -215,73 +333,115 @@ export class MetadataNode implements MetadataSource, ClusterAccess {
   }
 
   private async allocateProducerIds(): Promise<{ first: bigint; count: number }> {
-    const request = { brokerId: this.options.storage.nodeId, brokerEpoch: BigInt(this.registeredEpoch) };
-    // The node asks itself, as whom its authorizer lets act for the cluster.
-    const origin = { principal: anonymousPrincipal, clientAddress: "", listenerName: "", clientId: null, timeoutMs: 0 };
-    const { controller, watch } = this;
-    const channel = new LocalControllerChannel({ controller, authorizer: allowAll, watch });
-    const answer = await channel.request(ApiKey.AllocateProducerIds, request, origin);
-    if (answer.errorCode !== ErrorCode.NONE) {
-      throw new RequestError(answer.errorCode, "the controller gave no producer ids");
+    const request = { brokerId: this.options.storage.nodeId, brokerEpoch: BigInt(this.brokerEpoch) };
+    const answer = await this.channel.request(ApiKey.AllocateProducerIds, request, ownOrigin(allocationMsMax));
+    const { errorCode = ErrorCode.NONE } = answer;
+    if (errorCode !== ErrorCode.NONE) throw new RequestError(errorCode, "the controller gave no producer ids");
+    return { first: BigInt(answer.producerIdStart ?? 0), count: answer.producerIdLen ?? 0 };
+  }
+
+  // --- the broker's life ---------------------------------------------------------------------------
+
+  /**
+   * Resolves when the image has what the cluster has committed until now. A broker that opened its logs by an older one would take those of
+   * newer topics for strays. Waits for a controller as long as it takes.
+   */
+  async catchUp(): Promise<void> {
+    const { clock, logger, timers } = this.options;
+    let toldMs = clock.monotonicMs();
+    while (!this.isClosed && !(await this.isCaughtUp())) {
+      if (clock.monotonicMs() - toldMs > catchUpSilenceMs) {
+        toldMs = clock.monotonicMs();
+        logger.warn(
+          { leader: this.leader },
+          "the start waits for the cluster's metadata: no active controller answers yet",
+        );
+      }
+      await new Promise<void>((resolve) => void timers.after(catchUpRetryMs, resolve));
     }
-    return { first: BigInt(answer.producerIdStart), count: answer.producerIdLen };
+  }
+
+  private async isCaughtUp(): Promise<boolean> {
+    if (this.isActiveController) return true;
+    const { peers, storage } = this.options;
+    const address = this.leaderAddress();
+    if (address === null || address.id === storage.nodeId || peers === undefined) return false;
+    const topics = [{ topicName: "__cluster_metadata", partitions: [{ partitionIndex: 0 }] }];
+    try {
+      const options = { timeoutMs: catchUpRequestMs, lane: "control" };
+      const answer = await peers.request(address, ApiKey.DescribeQuorum, { topics }, options);
+      const partition = answer.topics[0]?.partitions[0];
+      if (answer.errorCode !== ErrorCode.NONE || partition === undefined || partition.errorCode !== ErrorCode.NONE)
+        return false;
+      const highWatermark = Number(partition.highWatermark);
+      return highWatermark > 0 && this.quorum.highWatermark >= highWatermark;
+    } catch {
+      return false;
+    }
   }
 
   /** As a new incarnation, fenced: what an earlier one led has no leader until `unfence`. */
   async register(entry: BrokerEntry): Promise<number> {
-    const { incarnationId, settings, storage } = this.options;
-    // An incarnation that ended without leaving is still registered as alive: only this process can say that it is not.
-    await this.controller.execute((context) => {
-      const before = context.image.cluster.broker(storage.nodeId);
-      return before === undefined || before.incarnationId === incarnationId
-        ? decisionOf(undefined)
-        : fenceBroker(context, storage.nodeId);
-    });
-    const answer = await this.controller.execute((context) =>
-      registerBroker(context, {
-        brokerId: storage.nodeId,
-        clusterId: storage.clusterId,
-        incarnationId,
-        endpoints: entry.endpoints,
-        features: context.supportedFeatures,
-        rack: settings.get("broker.rack"),
-        directories: storage.directories.map(({ directoryId }) => directoryId),
-        cordonedDirectories: null,
-        previousBrokerEpoch: entry.previousBrokerEpoch,
-      }),
-    );
-    if (answer.errorCode !== ErrorCode.NONE) {
-      throw new RequestError(answer.errorCode, answer.errorMessage ?? "the broker could not register");
+    const { incarnationId, storage } = this.options;
+    if (this.isActiveController) {
+      // An incarnation that ended without leaving is still registered as alive: only this process can say that it is not.
+      await this.controller.execute((context) => {
+        const before = context.image.cluster.broker(storage.nodeId);
+        return before === undefined || before.incarnationId === incarnationId
+          ? decisionOf(undefined)
+          : fenceBroker(context, storage.nodeId);
+      });
     }
-    this.registeredEpoch = answer.brokerEpoch;
-    return answer.brokerEpoch;
+    return this.lifecycle.register(entry);
   }
 
   /** The broker takes part from now on; resolves when its partitions have their leader. */
-  async unfence(): Promise<void> {
-    const { settings, storage } = this.options;
-    const cordonedPaths = new Set(settings.get("cordoned.log.dirs") ?? []);
-    const cordoned = storage.directories
-      .filter(({ path }) => cordonedPaths.has(path) || cordonedPaths.has("*"))
-      .map(({ directoryId }) => directoryId);
-    await this.controller.execute((context) => cordonDirectories(context, storage.nodeId, cordoned));
-    await this.controller.execute((context) => unfenceBroker(context, storage.nodeId));
+  unfence(): Promise<void> {
+    return this.lifecycle.unfence();
   }
 
-  /** As a broker that stops: it leads nothing any more when this resolves. */
+  private get isUnfenced(): boolean {
+    const broker = this.image.cluster.broker(this.options.storage.nodeId);
+    return broker !== undefined && !broker.fenced && broker.epoch === this.brokerEpoch;
+  }
+
+  /** A log directory failed: the controller hears, and others lead what was there. */
+  onDirectoryFailure(path: string): void {
+    const directory = this.options.storage.directories.find((one) => one.path === path);
+    if (directory === undefined || this.offlineDirectories.includes(directory.directoryId)) return;
+    this.offlineDirectories = [...this.offlineDirectories, directory.directoryId];
+    this.lifecycle.onDirectoryFailure();
+  }
+
+  private get cordonedDirectories(): Uuid[] {
+    const paths = new Set(this.settings.get("cordoned.log.dirs") ?? []);
+    return this.options.storage.directories
+      .filter(({ path }) => paths.has(path) || paths.has("*"))
+      .map(({ directoryId }) => directoryId);
+  }
+
+  /** As a broker that stops: it leads nothing any more when this resolves, unless nobody could be told. */
   async leave(): Promise<void> {
-    const { nodeId } = this.options.storage;
-    if (!this.controller.isActive) return;
-    await this.controller.execute((context) => beginControlledShutdown(context, nodeId));
-    await this.controller.execute((context) => fenceBroker(context, nodeId));
+    await this.lifecycle.leave();
   }
 
   async close(): Promise<void> {
-    this.watch.close();
-    this.controller.close();
+    this.isClosed = true;
+    this.lifecycle.close();
+    this.router.close();
+    this.controllerSide?.registrar.close();
+    this.controllerSide?.elections.stop();
+    this.controllerSide?.controller.close();
     await this.quorum.close();
   }
 }
+
+/** A node without ways to others reaches none. */
+const noPeers: Peers = {
+  request: () => Promise.reject(new RequestError(ErrorCode.NOT_CONTROLLER, "this node is alone")),
+  forget() {},
+  close: () => Promise.resolve(),
+};
 
 /** The file's settings with the cluster's over them, whenever those change. */
 function applyDynamicSettings(
@@ -312,6 +472,12 @@ function staticVoters(settings: BrokerSettings): readonly Voter[] | null {
     directoryId: null,
     endpoints: [{ name: controllerListenerNames[0] ?? "CONTROLLER", host, port }],
   }));
+}
+
+function bootstrapAddress(text: string): QuorumAddress {
+  const parsed = parseHostAndPort(text);
+  if (parsed === null) throw new Error(`${text} of controller.quorum.bootstrap.servers is no address`);
+  return { id: -1, host: parsed.host, port: parsed.port };
 }
 
 /** An id for a process that has none yet. */

@@ -18,7 +18,8 @@ import { ConnectionAuthentication, type SaslMechanisms } from "./connection-auth
 
 export interface ListenerSecurityParts {
   readonly settings: BrokerSettings;
-  readonly image: () => MetadataImage;
+  /** Null: no user is known yet. */
+  readonly image: () => MetadataImage | null;
   readonly clock: Clock;
   readonly random: Random;
 }
@@ -93,7 +94,7 @@ export class ListenerSecurity {
           new ScramServer({
             mechanism: name,
             // Delegation tokens have keys of their own, which this broker does not have.
-            keysOf: (user, isToken) => (isToken ? undefined : image().scram.get(code, user)),
+            keysOf: (user, isToken) => (isToken ? undefined : image()?.scram.get(code, user)),
             nonce: scramNonce(random),
             decoySecret: this.decoySecret,
           }),

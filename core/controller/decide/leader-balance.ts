@@ -16,7 +16,11 @@ export interface BalanceAnswer {
 
 /** auto.leader.rebalance.enable: whoever is in sync and preferred leads. */
 export function balanceLeaders(context: DecideContext): Decision<BalanceAnswer> {
-  return electionsWhere(context, "preferred", (_rules, _topic, { leader, preferredLeader }) => leader !== preferredLeader);
+  return electionsWhere(
+    context,
+    "preferred",
+    (_rules, _topic, { leader, preferredLeader }) => leader !== preferredLeader,
+  );
 }
 
 /** unclean.leader.election.enable of a topic: it rather loses records than waits for those who have them. */

@@ -10,8 +10,10 @@ export class MetadataReplayer {
   /** Null outside of a transaction. */
   private heldBack: MetadataRecord[] | null = null;
 
-  constructor(image: MetadataImage) {
+  /** `isInTransaction`: one has begun, and what it holds does not matter, because it will be aborted. */
+  constructor(image: MetadataImage, isInTransaction = false) {
     this.image = image;
+    if (isInTransaction) this.heldBack = [];
   }
 
   get isInTransaction(): boolean {
