@@ -14,7 +14,13 @@ export { quorumBatchBytesMax } from "./roles/leader.ts";
 export type { RoleName } from "./roles/role.ts";
 export * from "./snapshot-id.ts";
 export { type SnapshotLimits, snapshotLimitsDefault } from "./snapshot-keeper.ts";
-export { type MetadataBatch, readMetadataBatches, readSnapshot, SnapshotDamaged } from "./snapshot-reader.ts";
+export {
+  decodeMetadataBatch,
+  type MetadataBatch,
+  readMetadataBatches,
+  readSnapshot,
+  SnapshotDamaged,
+} from "./snapshot-reader.ts";
 export { SnapshotWriter, writeSnapshotNow } from "./snapshot-writer.ts";
 export * from "./storage/meta-properties.ts";
 export * from "./storage/quorum-state.ts";

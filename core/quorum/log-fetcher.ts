@@ -47,6 +47,11 @@ export class LogFetcher {
     this.askNext();
   }
 
+  /** The last try has failed. */
+  get hasFailed(): boolean {
+    return this.failures > 0;
+  }
+
   stop(): void {
     this.turn++;
     this.download?.abandon();
@@ -89,7 +94,8 @@ export class LogFetcher {
                 lastFetchedEpoch: epoch,
                 partitionMaxBytes: 0,
                 replicaDirectoryId: core.options.directoryId,
-                highWatermark: core.highWatermark,
+                // -1: not known, as after a start.
+                highWatermark: core.highWatermark === 0 ? -1 : core.highWatermark,
               },
             ],
           },
@@ -105,7 +111,8 @@ export class LogFetcher {
   private target(): QuorumAddress | LeaderPlace | null {
     const { core } = this;
     const { role } = core;
-    if (role instanceof Follower && !role.isLeaderSilent) return role.leaderPlace;
+    // Every second try after a failure goes to another node: the leader may be elsewhere by now.
+    if (role instanceof Follower && !role.isLeaderSilent && this.failures % 2 === 0) return role.leaderPlace;
     const own = core.ownEndpoints;
     const bootstrap = (core.options.bootstrapServers ?? []).filter(
       ({ host, port }) => !own.some((endpoint) => endpoint.host === host && endpoint.port === port),

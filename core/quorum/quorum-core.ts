@@ -109,9 +109,10 @@ export class QuorumCore {
    * the record of its own removal may be the only one that the other can get it from. (Kafka waits for ever then.)
    */
   get mayStand(): boolean {
-    if (this.isVoter) return true;
-    const known = this.history.before(this.highWatermark).voters ?? [];
-    return this.options.isController !== false && known.some((voter) => isVoterKey(voter, this.ownKey));
+    if (this.options.isController === false) return false;
+    return this.history
+      .since(this.highWatermark)
+      .some(({ voters }) => voters?.some((voter) => isVoterKey(voter, this.ownKey)) === true);
   }
   get isLeader(): boolean {
     return this.role.name === "leader";
@@ -247,16 +248,9 @@ export class QuorumCore {
     }
     // Who asks for votes goes on asking: the address may be as old as the one that it knows.
     if (place !== null && role instanceof Prospective) role.onLeaderPlace(place);
-    else if (place !== null && (role.leaderPlace === null || this.hasMoved(role, place))) this.toFollower(epoch, place);
+    else if (place !== null && role instanceof Follower) role.onLeaderPlace(place);
+    else if (place !== null && role.leaderPlace === null) this.toFollower(epoch, place);
     else if (role.leaderId < 0) this.toUnattached(epoch, leaderId);
-  }
-
-  /** Somebody knows another address of the leader than the one where it does not answer. */
-  private hasMoved(role: QuorumRole, { endpoints }: LeaderPlace): boolean {
-    const isUnreached = role instanceof Follower && role.isLeaderSilent;
-    const known = this.addressOf(role.leaderPlace!);
-    const told = endpoints[0]!;
-    return isUnreached && (known?.host !== told.host || known.port !== told.port);
   }
 
   private placeOf(leaderId: number, endpoints: NodeEndpoints): LeaderPlace | null {

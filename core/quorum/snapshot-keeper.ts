@@ -144,7 +144,7 @@ export class SnapshotKeeper {
     try {
       while (writer.writeSome(records)) {
         await new Promise<void>((resolve) => timers.atTurnEnd(resolve));
-        if (this.stopped) {
+        if (this.stopped || this.isSuperseded(id)) {
           writer.abandon();
           return;
         }
@@ -154,9 +154,18 @@ export class SnapshotKeeper {
       writer.abandon();
       throw error;
     }
+    if (this.isSuperseded(id)) {
+      disk.removeFile(`${log.path}/${snapshotFileName(id)}`);
+      return;
+    }
     const status = disk.status(`${log.path}/${snapshotFileName(id)}`);
     this.kept.push({ id, sizeBytes: status?.sizeBytes ?? 0, lastContainedMs });
     this.clean();
+  }
+
+  /** While it was written, a later one has come from the leader: the log does not continue this one any more. */
+  private isSuperseded(id: SnapshotId): boolean {
+    return (this.latest?.endOffset ?? -1) > id.endOffset;
   }
 
   /** Oldest first, while they are too old or all together too large; the log then begins at the oldest snapshot that stays. */

@@ -62,6 +62,12 @@ export class VoterHistory {
     return this.resolved(this.entries.findLast(({ offset }) => offset < endOffset) ?? this.entries[0]!);
   }
 
+  /** All that may be in force, where only what lies before `highWatermark` is known to be committed. */
+  since(highWatermark: number): readonly VoterSetAt[] {
+    const committed = this.entries.findLastIndex(({ offset }) => offset < highWatermark);
+    return this.entries.slice(Math.max(committed, 0)).map((entry) => this.resolved(entry));
+  }
+
   /** Whether the log itself names the voters, not a snapshot alone. */
   get isInLog(): boolean {
     return this.entries.at(-1)!.offset >= 0;

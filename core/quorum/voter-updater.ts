@@ -3,7 +3,7 @@
 import { type TimerHandle, uuidZero } from "../base/index.ts";
 import { ApiKey, ErrorCode } from "../protocol/index.ts";
 import type { QuorumCore } from "./quorum-core.ts";
-import type { LeaderPlace, QuorumRole } from "./roles/role.ts";
+import type { Follower } from "./roles/follower.ts";
 import { sameEndpoints } from "./voter-set.ts";
 
 /** In fetch timeouts: how often it is looked at. */
@@ -13,21 +13,14 @@ export const kraftVersionRange = { minSupportedVersion: 0, maxSupportedVersion: 
 
 export class VoterUpdater {
   private readonly core: QuorumCore;
-  private readonly role: QuorumRole;
-  private readonly leader: LeaderPlace;
+  private readonly role: Follower;
   private readonly after: (delayMs: number, callback: () => void) => TimerHandle;
   /** With kraft.version 0 the leader keeps it in memory: once an epoch is enough. */
   private hasTold = false;
 
-  constructor(
-    core: QuorumCore,
-    role: QuorumRole,
-    leader: LeaderPlace,
-    after: (delayMs: number, callback: () => void) => TimerHandle,
-  ) {
+  constructor(core: QuorumCore, role: Follower, after: (delayMs: number, callback: () => void) => TimerHandle) {
     this.core = core;
     this.role = role;
-    this.leader = leader;
     this.after = after;
   }
 
@@ -57,7 +50,7 @@ export class VoterUpdater {
   private update(): void {
     const { core } = this;
     core.ask(
-      this.leader,
+      this.role.leaderPlace,
       ApiKey.UpdateRaftVoter,
       {
         clusterId: core.clusterId,
@@ -85,7 +78,7 @@ export class VoterUpdater {
       const voterDirectoryId = former.directoryId ?? uuidZero;
       const request = { clusterId: core.clusterId, voterId: core.nodeId, voterDirectoryId };
       core.ask(
-        this.leader,
+        this.role.leaderPlace,
         ApiKey.RemoveRaftVoter,
         request,
         ({ errorCode }) => this.log("left", errorCode),
@@ -94,7 +87,7 @@ export class VoterUpdater {
       return;
     }
     core.ask(
-      this.leader,
+      this.role.leaderPlace,
       ApiKey.AddRaftVoter,
       {
         clusterId: core.clusterId,

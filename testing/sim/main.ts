@@ -1,5 +1,8 @@
 // npm run sim -- quorum --seeds 1000 [--from 1] [--jobs 2]     many seeds; the first failures with the command that repeats them
+// npm run sim -- planted [--seeds 300] [--planted NAME]       every planted fault: after how many seeds it was found
 // npm run sim -- quorum --seed 42                              one seed, with its whole trace
+import type { PlantedBug } from "./planted/plant.ts";
+import { quorumBugs } from "./planted/quorum-bugs.ts";
 import { runQuorumSeed } from "./quorum/quorum-sim.ts";
 
 interface SimOptions {
@@ -64,5 +67,45 @@ async function runOne(seed: number): Promise<number> {
   return result.failure === null ? 0 : 1;
 }
 
-const options = optionsOf(process.argv.slice(2));
-process.exitCode = (options.seed === null ? await runSeeds(options) : await runOne(options.seed)) > 0 ? 1 : 0;
+/** Of a hundred planted faults so many have to be found. */
+const foundPercentMin = 95;
+const plantedSeedsDefault = 300;
+
+async function runPlanted({ planted, seeds, from }: SimOptions): Promise<number> {
+  const bugs = quorumBugs.filter(({ name }) => planted === null || name === planted);
+  let found = 0;
+  for (const bug of bugs) {
+    const seed = await firstFailure(bug, from, Math.min(seeds, planted === null ? plantedSeedsDefault : seeds));
+    if (seed !== null) found++;
+    const how =
+      seed === null ? "NOT FOUND" : `found by seed ${seed.seed}: ${seed.failure.split("\n")[0]!.slice(0, 110)}`;
+    console.log(`${bug.name.padEnd(34)} ${how}`);
+  }
+  const percent = (100 * found) / bugs.length;
+  console.log(`planted: ${found} of ${bugs.length} found (${percent.toFixed(0)} %)`);
+  return percent >= foundPercentMin ? 0 : 1;
+}
+
+async function firstFailure(
+  bug: PlantedBug,
+  from: number,
+  seeds: number,
+): Promise<{ readonly seed: number; readonly failure: string } | null> {
+  const takeOut = bug.plant();
+  try {
+    for (let seed = from; seed < from + seeds; seed++) {
+      const { failure } = await runQuorumSeed(seed);
+      if (failure !== null) return { seed, failure };
+    }
+    return null;
+  } finally {
+    takeOut();
+  }
+}
+
+async function run(options: SimOptions): Promise<number> {
+  if (options.suite === "planted") return runPlanted(options);
+  return options.seed === null ? runSeeds(options) : runOne(options.seed);
+}
+
+process.exitCode = (await run(optionsOf(process.argv.slice(2)))) > 0 ? 1 : 0;

@@ -8,7 +8,7 @@ import { type LeaderPlace, QuorumRole } from "./role.ts";
 
 export class Follower extends QuorumRole {
   readonly name = "follower";
-  private readonly place: LeaderPlace;
+  private place: LeaderPlace;
   private fetchTimer: TimerHandle | null = null;
   private electionTimer: TimerHandle | null = null;
   /** KIP-996: while it has not reached its leader it would vote for another. */
@@ -34,7 +34,12 @@ export class Follower extends QuorumRole {
     core.electionTries = 0;
     this.awaitLeader();
     core.fetcher.kick();
-    new VoterUpdater(core, this, this.place, (delayMs, callback) => this.after(delayMs, callback)).begin();
+    new VoterUpdater(core, this, (delayMs, callback) => this.after(delayMs, callback)).begin();
+  }
+
+  /** Somebody knows another address of the leader, which does not answer: its timeout goes on all the same. */
+  onLeaderPlace(place: LeaderPlace): void {
+    if (this.isLeaderSilent || this.core.fetcher.hasFailed) this.place = place;
   }
 
   /** The leader has answered. */

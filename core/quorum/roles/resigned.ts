@@ -45,7 +45,7 @@ export class Resigned extends QuorumRole {
     const request = {
       clusterId: core.clusterId,
       topics: [{ topicName: clusterMetadataTopic, partitions: [partition] }],
-      leaderEndpoints: [...core.ownEndpoints],
+      leaderEndpoints: [],
     };
     return new Promise((resolve) => {
       core.ask(

@@ -4,10 +4,12 @@ import { createLog, loadLog, logConfigDefaults, type PartitionLog, standaloneEnv
 import {
   batchBaseOffset,
   batchCrc,
+  batchIsControl,
   batchLeaderEpoch,
   batchSizeAt,
   type Offset,
   partitionIndexOf,
+  RecordBatchView,
 } from "@blumfeld/core/model";
 import {
   ApiKey,
@@ -18,12 +20,14 @@ import {
 } from "@blumfeld/core/protocol";
 import {
   type CommittedBatch,
+  decodeMetadataBatch,
   type LeaderAndEpoch,
   type PreparedRecord,
   type QuorumAddress,
   type QuorumListener,
   QuorumReplica,
   type QuorumSettings,
+  quorumStateName,
   type SnapshotId,
   type SnapshotLimits,
   type Voter,
@@ -33,6 +37,7 @@ import {
 import { FaultyDisk } from "../../disk/faulty-disk.ts";
 import { InvariantBroken, type SimProcess, type SimWorld } from "../world.ts";
 import { apply, type QuorumChecker, textOf } from "./checker.ts";
+import { nodeHooks } from "./node-hooks.ts";
 import type { RpcNetwork, RpcServer } from "./rpc-network.ts";
 
 export const metadataPath = "/data/__cluster_metadata-0";
@@ -131,12 +136,13 @@ export class QuorumNode {
   /** A new disk, with nothing on it but the format. */
   replaceDisk(): void {
     this.disk = this.newDisk();
-    this.directoryId = this.nextDirectoryId();
+    if (!nodeHooks.faults.keepsDirectoryId) this.directoryId = this.nextDirectoryId();
     this.epochSeen = 0;
     this.format(null);
   }
 
   start(): void {
+    plantInDisk(this.disk);
     this.process = new QuorumProcess(this, this.parts);
     this.process.start();
   }
@@ -162,6 +168,8 @@ export class QuorumProcess implements RpcServer, SimProcess, QuorumListener {
   failure: unknown = null;
   state = new Map<string, string>();
   applied = 0;
+  /** Records that name voters, which this process has appended and not cut. */
+  private votersInLog: { readonly offset: number; readonly text: string }[] = [];
   lastRole = "";
   lastHighWatermark = 0;
   /** As its controller sees it. */
@@ -235,17 +243,47 @@ export class QuorumProcess implements RpcServer, SimProcess, QuorumListener {
       disk.status(metadataPath) === null
         ? createLog(environment, place, config, null)
         : loadLog(environment, place, config, load).log;
+    plantInLog(log);
     const append = log.append.bind(log);
     log.append = (bytes, how) => {
       const outcome = append(bytes, how);
       if (outcome.kind === "appended") {
         for (let at = 0; at < bytes.length; at += batchSizeAt(bytes, at)) {
           checker.onAppend(id, batchBaseOffset(bytes, at), batchLeaderEpoch(bytes, at), batchCrc(bytes, at));
+          if (batchIsControl(bytes, at)) this.noteVoters(new RecordBatchView(bytes, at));
         }
       }
       return outcome;
     };
+    const truncateTo = log.truncateTo.bind(log);
+    log.truncateTo = (offset) => {
+      const isCut = truncateTo(offset);
+      this.votersInLog = this.votersInLog.filter((each) => each.offset < offset);
+      return isCut;
+    };
+    const truncateFully = log.truncateFullyAndStartAt.bind(log);
+    log.truncateFullyAndStartAt = (offset) => {
+      this.votersInLog = [];
+      truncateFully(offset);
+    };
     return log;
+  }
+
+  private noteVoters(view: RecordBatchView): void {
+    const batch = decodeMetadataBatch(view, metadataPath, 0);
+    batch.controls.forEach((control, index) => {
+      if (control.type !== "Voters") return;
+      const text = control.value.voters.map(({ voterDirectoryId, voterId }) => `${voterId}/${voterDirectoryId}`).join();
+      this.votersInLog.push({ offset: batch.baseOffset + index, text });
+    });
+  }
+
+  /** Null where it goes by the voters of the last record in its log, as far as this process has seen them. */
+  votersProblem(): string | null {
+    const last = this.votersInLog.at(-1);
+    if (last === undefined) return null;
+    const text = this.quorum!.voters.map(({ directoryId, id }) => `${id}/${directoryId}`).join();
+    return text === last.text ? null : `goes by the voters ${text}; its log says ${last.text} at offset ${last.offset}`;
   }
 
   // --- the listener ------------------------------------------------------------------------------
@@ -310,5 +348,41 @@ export class QuorumProcess implements RpcServer, SimProcess, QuorumListener {
       default:
         return null;
     }
+  }
+}
+
+function plantInLog(log: PartitionLog): void {
+  const { ignoresEpochs, neverSyncs } = nodeHooks.faults;
+  if (neverSyncs) {
+    log.flush = () => {};
+    log.flushLater = async () => {};
+  }
+  if (ignoresEpochs) {
+    log.endOffsetForEpoch = (epoch) => ({ epoch: epoch as never, endOffset: log.logEndOffset });
+  }
+}
+
+function plantInDisk(disk: FaultyDisk): void {
+  const { forgetsVote, writesStateUnsynced } = nodeHooks.faults;
+  const path = `${metadataPath}/${quorumStateName}`;
+  if (forgetsVote && disk.status(path) !== null) {
+    try {
+      const state = JSON.parse(disk.readFile(path).toString()) as object;
+      disk.writeFileAtomic(path, Buffer.from(JSON.stringify({ ...state, votedId: -1 })));
+    } catch (error) {
+      if (!(error instanceof DiskError)) throw error;
+    }
+  }
+  if (writesStateUnsynced) {
+    disk.writeFileAtomic = (target, bytes) => {
+      if (target !== path) {
+        FaultyDisk.prototype.writeFileAtomic.call(disk, target, bytes);
+        return;
+      }
+      const file = disk.open(target, "append");
+      file.truncate(0);
+      file.write([bytes], 0);
+      file.close();
+    };
   }
 }

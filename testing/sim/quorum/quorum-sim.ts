@@ -74,7 +74,8 @@ class QuorumSim {
     const voterCount = world.pick([3, 3, 3, 4, 5, 1, 2])!;
     const observerCount = world.pick([0, 1, 1, 2])!;
     const brokerCount = world.chance(0.3) ? 1 : 0;
-    const electionTimeoutMs = world.pick([300, 1000])!;
+    // The short one makes many a vote split.
+    const electionTimeoutMs = world.pick([60, 300, 1000])!;
     const settings = {
       electionTimeoutMs,
       fetchTimeoutMs: electionTimeoutMs * 2,
@@ -283,7 +284,7 @@ class QuorumSim {
   }
 
   private startLater(node: QuorumNode): void {
-    const delayMs = this.isHealing ? 10 : this.world.between(5, 4_000);
+    const delayMs = this.isHealing ? 10 : this.world.between(5, this.world.chance(0.3) ? 60 : 4_000);
     node.downUntilMs = this.world.nowMs + delayMs;
     this.world.at(delayMs, null, () => this.startNode(node));
   }
@@ -393,12 +394,15 @@ class QuorumSim {
         throw new InvariantBroken(`node ${node.id} went from epoch ${node.epochSeen} back to ${epoch}`);
       if (epoch > 1_000_000) throw new InvariantBroken(`node ${node.id} has taken over epoch ${epoch}`);
       node.epochSeen = epoch;
+      const votersProblem = process.votersProblem();
+      if (votersProblem !== null) throw new InvariantBroken(`node ${node.id} ${votersProblem}`);
       const { roleName } = quorum;
       const role = `${roleName} ${epoch} ${quorum.leaderAndEpoch.leaderId}`;
       if (role !== process.lastRole) {
         process.lastRole = role;
         world.trace.add(`n${node.id} ${roleName} in epoch ${epoch}, leader ${quorum.leaderAndEpoch.leaderId}`);
         checker.onRole(node.id, epoch, roleName === "leader");
+        this.aimedKill(node, roleName);
         if (roleName === "leader") this.checkLeader(node, epoch);
       }
       const { highWatermark } = quorum;
@@ -409,10 +413,28 @@ class QuorumSim {
       }
       if (highWatermark > process.lastHighWatermark) {
         process.lastHighWatermark = highWatermark;
+        const lastEpoch = process.log!.epochForOffset((highWatermark - 1) as never);
+        // Raft, section 5.4.2: by counting, a leader commits records of its own epoch alone.
+        if (roleName === "leader" && quorum.logStartOffset < highWatermark && lastEpoch !== epoch) {
+          throw new InvariantBroken(
+            `node ${node.id} leads epoch ${epoch} and commits up to a record of epoch ${lastEpoch}`,
+          );
+        }
         checker.onHighWatermark(highWatermark);
         if (world.trace.isKept) world.trace.note(`n${node.id} high watermark ${highWatermark}`);
       }
     }
+  }
+
+  /** Votes are given and won within milliseconds: kills at random times would hardly ever hit what a crash then loses. */
+  private aimedKill(node: QuorumNode, roleName: string): void {
+    const { world } = this;
+    const isMoment = roleName === "unattached" || roleName === "candidate" || roleName === "leader";
+    if (this.isCalm || this.isHealing || !isMoment || !world.chance(0.04)) return;
+    const { process } = node;
+    world.at(world.random.fraction() * 12, null, () => {
+      if (node.process === process) this.killNode(node);
+    });
   }
 
   private checkLeader(node: QuorumNode, epoch: number): void {
