@@ -11,6 +11,7 @@ import type { ClientOptions } from "../connection/options.ts";
 import { clientError } from "../errors.ts";
 import type { OffsetAnswer } from "../offset-lookup.ts";
 import type { TopicPartitionInput } from "../records.ts";
+import * as acls from "./acls.ts";
 import { AdminCalls, type CallOptions, type ItemResult, throwItem } from "./calls.ts";
 import * as cluster from "./cluster.ts";
 import * as configs from "./configs.ts";
@@ -18,6 +19,7 @@ import * as groups from "./groups.ts";
 import * as records from "./records.ts";
 import * as topics from "./topics.ts";
 import * as transactions from "./transactions.ts";
+import * as users from "./users.ts";
 
 type ValidateOptions = CallOptions & { readonly validateOnly?: boolean };
 
@@ -105,6 +107,35 @@ export class Admin implements AsyncDisposable {
 
   updateFeatures(updates: readonly cluster.FeatureUpdate[], options: ValidateOptions = {}): Promise<void> {
     return cluster.updateFeatures(this.#calls, updates, options);
+  }
+
+  describeAcls(filter: acls.AclFilter = {}, options: CallOptions = {}): Promise<acls.Acl[]> {
+    return acls.describeAcls(this.#calls, filter, options);
+  }
+
+  createAcls(list: readonly acls.Acl[], options: CallOptions = {}): Promise<acls.CreatedAcl[]> {
+    return acls.createAcls(this.#calls, list, options);
+  }
+
+  /** Takes away what any of the filters takes; an empty filter takes everything. */
+  deleteAcls(filters: readonly acls.AclFilter[], options: CallOptions = {}): Promise<acls.DeletedAcls[]> {
+    return acls.deleteAcls(this.#calls, filters, options);
+  }
+
+  /** Null: all users with SCRAM credentials. */
+  describeUsers(names: readonly string[] | null = null, options: CallOptions = {}): Promise<users.ScramUser[]> {
+    return users.describeUsers(this.#calls, names, options);
+  }
+
+  setUserPasswords(list: readonly users.ScramPassword[], options: CallOptions = {}): Promise<users.AlteredUser[]> {
+    return users.setUserPasswords(this.#calls, list, this.#cluster.context.random, options);
+  }
+
+  deleteUserPasswords(
+    list: Parameters<typeof users.deleteUserPasswords>[1],
+    options: CallOptions = {},
+  ): Promise<users.AlteredUser[]> {
+    return users.deleteUserPasswords(this.#calls, list, options);
   }
 
   /** Null: every broker's. */

@@ -34,7 +34,6 @@ function shippedSource(): string {
 
 /** Read, and given on to somebody who does nothing with them yet; or read only to be refused. */
 const passedOn = new Set([
-  "authorizer.class.name",
   "local.retention.bytes",
   "local.retention.ms",
   "preallocate",
