@@ -163,8 +163,14 @@ async function composeBroker(
   const { logger, registry, settings } = parts;
   await node.catchUp();
   const onOffline: ((directory: string) => void)[] = [(directory) => node.onDirectoryFailure(directory)];
-  const logManager = await openLogs(parts, ports, node, (directory) => {
-    for (const work of onOffline) work(directory);
+  const onMoved: NonNullable<LogManagerOptions["onMoved"]>[] = [];
+  const logManager = await openLogs(parts, ports, node, {
+    onOffline: (directory) => {
+      for (const work of onOffline) work(directory);
+    },
+    onMoved: (previous, next) => {
+      for (const work of onMoved) work(previous, next);
+    },
   });
   closers.push(() => logManager.close({ brokerEpoch: node.brokerEpoch }));
   showLogMetrics(logManager, registry);

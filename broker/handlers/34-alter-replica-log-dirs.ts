@@ -1,7 +1,7 @@
 // AlterReplicaLogDirs v1–2 (KIP-113): into which of this broker's log directories a replica shall go. Answers per partition: 57 for a
-// directory that is not in log.dirs, 56 for one that is offline, 9 where this broker has no such replica, 0 where the replica already lies
-// in that directory. Left out: the move itself. A replica is not copied from one directory to another; that is answered 56, and the
-// replica stays whole where it is.
+// directory that is not in log.dirs, 56 for one that is offline, 9 where this broker has no such replica, 0 where the replica lies in that
+// directory already or its move there has begun. The move itself goes on behind the answer; DescribeLogDirs shows how far it is.
+import { DiskError } from "@blumfeld/core/base";
 import { type ApiKey, ErrorCode } from "@blumfeld/core/protocol";
 import type { BrokerParts } from "../parts.ts";
 import { type Handler, RequestError } from "../request-context.ts";
@@ -18,7 +18,14 @@ export function createAlterReplicaLogDirsHandler(
     if (directory.isOffline) return ErrorCode.KAFKA_STORAGE_ERROR;
     const partition = partitions.get(topic, partitionIndex);
     if (partition === null) return ErrorCode.REPLICA_NOT_AVAILABLE;
-    return partition.log?.directory === path ? ErrorCode.NONE : ErrorCode.KAFKA_STORAGE_ERROR;
+    if (partition.log === null) return ErrorCode.KAFKA_STORAGE_ERROR;
+    try {
+      logManager.moveReplica(partition.log.topicPartition, path);
+      return ErrorCode.NONE;
+    } catch (error) {
+      if (error instanceof DiskError) return ErrorCode.KAFKA_STORAGE_ERROR;
+      throw error;
+    }
   };
 
   return (request, context) => {

@@ -20,7 +20,10 @@ export function createDescribeLogDirsHandler(parts: Parts): Handler<typeof ApiKe
       return { throttleTimeMs: 0, errorCode: ErrorCode.CLUSTER_AUTHORIZATION_FAILED, results: [] };
     }
     const byDirectory = new Map<string, Map<string, PartitionLog[]>>();
-    for (const log of parts.logManager.logs()) {
+    // A replica on its way shows in both directories; there by how much it is behind (KIP-113).
+    const lagOf = new Map<PartitionLog, number>();
+    for (const { future, lag } of parts.logManager.replicaMoves()) lagOf.set(future, lag);
+    for (const log of [...parts.logManager.logs(), ...lagOf.keys()]) {
       const { topic } = log.topicPartition;
       if (topic === clusterMetadataTopic || !isAskedFor(request, log)) continue;
       let topics = byDirectory.get(log.directory);
@@ -33,7 +36,7 @@ export function createDescribeLogDirsHandler(parts: Parts): Handler<typeof ApiKe
       else logs.push(log);
     }
     const results = parts.logManager.directories.map(({ isOffline, path }) =>
-      isOffline ? offlineDirectory(path) : describedDirectory(parts, path, byDirectory.get(path) ?? new Map()),
+      isOffline ? offlineDirectory(path) : describedDirectory(parts, path, byDirectory.get(path) ?? new Map(), lagOf),
     );
     return { throttleTimeMs: 0, errorCode: ErrorCode.NONE, results };
   };
@@ -53,6 +56,7 @@ function describedDirectory(
   parts: Parts,
   logDir: string,
   byTopic: ReadonlyMap<string, readonly PartitionLog[]>,
+  lagOf: ReadonlyMap<PartitionLog, number>,
 ): Directory {
   const cordoned = parts.cluster.settings.get("cordoned.log.dirs") ?? [];
   return {
@@ -63,8 +67,8 @@ function describedDirectory(
       partitions: logs.map((log) => ({
         partitionIndex: log.topicPartition.partition,
         partitionSize: log.sizeBytes,
-        offsetLag: Math.max(log.highWatermark - log.logEndOffset, 0),
-        isFutureKey: false,
+        offsetLag: lagOf.get(log) ?? Math.max(log.highWatermark - log.logEndOffset, 0),
+        isFutureKey: lagOf.has(log),
       })),
     })),
     totalBytes: bytesOr(() => parts.disk.totalBytes(logDir)),

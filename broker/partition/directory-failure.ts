@@ -1,5 +1,6 @@
-// What a broker does when the device under one of its log directories fails: the partitions that lie there are offline and answer
-// KAFKA_STORAGE_ERROR, all others go on. The controller hears of the directory with the next heartbeat.
+// What a broker does when the device under one of its log directories fails, or when a replica has moved to another. Of a failed directory the
+// partitions are offline and answer KAFKA_STORAGE_ERROR, all others go on; the controller hears of it with the next heartbeat.
+import type { PartitionLog } from "@blumfeld/core/log";
 import { ErrorCode } from "@blumfeld/core/protocol";
 import type { PartitionManager } from "./partition-manager.ts";
 
@@ -15,4 +16,11 @@ export function takeDirectoryOffline(partitions: PartitionManager, directory: st
     count++;
   }
   return count;
+}
+
+/** The partition goes on with the log in its new directory. Nothing is queued in the old one. */
+export function followMovedReplica(partitions: PartitionManager, previous: PartitionLog, next: PartitionLog): void {
+  const { topic, partition } = previous.topicPartition;
+  const moved = partitions.get(topic, partition);
+  if (moved?.log === previous) moved.log = next;
 }

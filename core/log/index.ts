@@ -20,5 +20,6 @@ export * from "./log-config.ts";
 export { LogDirectoryProblem } from "./log-directory.ts";
 export { createLog, type LoadOptions, type LoadReport, loadLog } from "./log-loader.ts";
 export * from "./log-manager.ts";
+export * from "./log-manager-options.ts";
 export * from "./outcomes.ts";
 export { PartitionLog } from "./partition-log.ts";

@@ -1,16 +1,6 @@
 // All partition logs of a broker: finds and opens them at start-up, makes and deletes them, and does for all of them what must be done from
 // time to time. Ticks are methods that the timers call; each does a bounded amount of work and goes on in the next turn.
-import {
-  assert,
-  type Clock,
-  type Disk,
-  DiskError,
-  type Logger,
-  type Random,
-  type TimerHandle,
-  type Timers,
-  type Uuid,
-} from "../base/index.ts";
+import { assert, DiskError, type TimerHandle, type Uuid } from "../base/index.ts";
 import {
   clusterMetadataTopic,
   type Offset,
@@ -18,84 +8,22 @@ import {
   type TopicPartitionKey,
   topicPartitionKey,
 } from "../model/index.ts";
-import { type CleanerSettings, cleanerSettingsDefault, LogCleaner } from "./cleaner/log-cleaner.ts";
+import { cleanerSettingsDefault, LogCleaner } from "./cleaner/log-cleaner.ts";
 import { DelayedRemoval } from "./delayed-removal.ts";
 import { type LogEnvironment, producerIdExpirationMsDefault } from "./environment.ts";
 import { directoryFile, parsePartitionFolder, suffixedFolderName } from "./file-names.ts";
 import { FirstSegmentFiles, firstFileDelayMs, firstFilesMsMax, firstFilesPauseMs } from "./first-segment-files.ts";
 import { IndexCache, indexCacheBytesMaxDefault } from "./index-cache.ts";
-import type { LogConfig } from "./log-config.ts";
 import { LogDirectory, LogDirectoryProblem } from "./log-directory.ts";
 import { createLog, type LoadOptions, loadLog } from "./log-loader.ts";
+import {
+  type LogDirectoryStatus,
+  type LogIntervals,
+  type LogManagerOptions,
+  logIntervalsDefault,
+} from "./log-manager-options.ts";
 import type { PartitionLog } from "./partition-log.ts";
-
-export interface LogManagerOptions {
-  readonly disk: Disk;
-  readonly clock: Clock;
-  readonly timers: Timers;
-  readonly random: Random;
-  readonly logger: Logger;
-  /** log.dirs. Made when missing. */
-  readonly directories: readonly string[];
-  /** The caller holds the directories' lock files, and releases them after `close`. Default: the manager takes them itself. */
-  readonly areLocksHeld?: boolean;
-  /** The settings in force for a topic's logs. */
-  readonly configOf: (topic: string) => LogConfig;
-  readonly producerIdExpirationMs?: number;
-  /** Nothing counts as written before it is on the device. */
-  readonly isGroupCommit?: boolean;
-  readonly indexCacheBytesMax?: number;
-  readonly intervals?: Partial<LogIntervals>;
-  /** Of compaction, asked for at each use. Default: Kafka's defaults. */
-  readonly cleaner?: () => CleanerSettings;
-  /** Asked for each partition found at start-up: one that this broker should not have is renamed `-stray` and kept. */
-  readonly isStray?: (topicPartition: TopicPartition, topicId: Uuid | null) => boolean;
-  readonly onProgress?: (progress: LoadProgress) => void;
-  /** The device under a directory failed: its logs are offline and no longer known to the manager. */
-  readonly onDirectoryFailure?: (directory: string, error: DiskError) => void;
-}
-
-/** How often what is done; Kafka's names and defaults. */
-export interface LogIntervals {
-  /** log.retention.check.interval.ms */
-  readonly retentionMs: number;
-  /** log.flush.scheduler.interval.ms; Kafka never by default, here often enough for flush.ms, and free where no topic has it. */
-  readonly flushMs: number;
-  /** log.flush.offset.checkpoint.interval.ms and log.flush.start.offset.checkpoint.interval.ms */
-  readonly checkpointMs: number;
-  /** replica.high.watermark.checkpoint.interval.ms */
-  readonly highWatermarkMs: number;
-  /** producer.id.expiration.check.interval.ms */
-  readonly producerExpirationMs: number;
-  /** Delayed removal of deleted files. */
-  readonly removalMs: number;
-  /** log.cleaner.backoff.ms */
-  readonly cleanerMs: number;
-}
-
-export const logIntervalsDefault: LogIntervals = {
-  retentionMs: 300_000,
-  flushMs: 1_000,
-  checkpointMs: 60_000,
-  highWatermarkMs: 5_000,
-  producerExpirationMs: 600_000,
-  removalMs: 1_000,
-  cleanerMs: 15_000,
-};
-
-export interface LoadProgress {
-  readonly directory: string;
-  readonly loaded: number;
-  readonly total: number;
-}
-
-export interface LogDirectoryStatus {
-  readonly path: string;
-  readonly isOffline: boolean;
-  readonly hadCleanShutdown: boolean;
-  /** The epoch that the broker had when it stopped cleanly; -1 where it did not, or the mark had none. */
-  readonly previousBrokerEpoch: number;
-}
+import { ReplicaMove, takeOver } from "./replica-move.ts";
 
 /** Logs that one step of a tick looks at; then other work has its turn. */
 export const logsPerStepMax = 64;
@@ -111,6 +39,9 @@ export class LogManager {
   private readonly dirs: LogDirectory[];
   private readonly byKey = new Map<TopicPartitionKey, PartitionLog>();
   private readonly intervals: LogIntervals;
+  private readonly moves = new Map<TopicPartitionKey, ReplicaMove>();
+  /** Replicas that were on their way to another directory when the process ended. */
+  private readonly halfMoved: { topicPartition: TopicPartition; directory: string; folder: string }[] = [];
   private readonly timerHandles = new Set<TimerHandle>();
   private readonly flushes = new Set<Promise<void>>();
   private isClosed = false;
@@ -125,6 +56,7 @@ export class LogManager {
         await manager.attemptDirectory(directory, () => manager.loadDirectory(directory));
       for (const directory of manager.dirs)
         await manager.attemptDirectory(directory, () => directory.removeCleanShutdownMark());
+      manager.resumeMoves();
     } catch (error) {
       for (const directory of manager.dirs) directory.release();
       throw error;
@@ -218,6 +150,42 @@ export class LogManager {
     return log;
   }
 
+  /** Replicas that are on their way to another directory. */
+  replicaMoves(): IterableIterator<ReplicaMove> {
+    return this.moves.values();
+  }
+
+  /** Begins to move the replica to `directory`; a move to elsewhere is given up. Throws DiskError. */
+  moveReplica(topicPartition: TopicPartition, directory: string): void {
+    const { topic, partition } = topicPartition;
+    const key = topicPartitionKey(topic, partition);
+    const current = this.byKey.get(key);
+    assert(current !== undefined, `${key} has no log here`);
+    const before = this.moves.get(key);
+    if (before?.future.directory === directory) return;
+    this.moves.delete(key);
+    void before?.cancel();
+    if (current.directory === directory) return;
+    const path = this.directoryFor(directory);
+    const folder = `${path}/${suffixedFolderName(topicPartition, "future", this.options.random)}`;
+    const place = { topicPartition: { topic, partition }, directory: path, folder };
+    const future = createLog(this.environment, place, current.config, current.topicId);
+    if (current.logStartOffset > 0) future.truncateFullyAndStartAt(current.logStartOffset);
+    const { clock, timers, disk, logger, moveBytesPerSecond } = this.options;
+    const move = new ReplicaMove(
+      {
+        ...{ clock, timers, disk, logger },
+        bytesPerSecond: moveBytesPerSecond ?? (() => Number.POSITIVE_INFINITY),
+        swap: (done) => this.finishMove(key, done),
+        drop: (done) => this.dropMove(key, done),
+      },
+      current,
+      future,
+    );
+    this.moves.set(key, move);
+    void move.start();
+  }
+
   /** Its folder is renamed `-delete` at once and removed after the topic's file.delete.delay.ms. Throws DiskError. */
   delete(topicPartition: TopicPartition): void {
     const log = this.take(topicPartition);
@@ -306,6 +274,7 @@ export class LogManager {
     for (const handle of this.timerHandles) handle.cancel();
     this.timerHandles.clear();
     await this.cleaner.stop();
+    await Promise.all([...this.moves.values()].map((move) => move.cancel()));
     await Promise.allSettled(this.flushes);
     this.makeFirstFiles(() => false);
     for (const [directory, logs] of this.logsByDirectory()) {
@@ -362,6 +331,8 @@ export class LogManager {
         logger.warn({ directory: directory.path, name }, "the folder is no partition's and is left alone");
       else if (folder.state === "delete")
         this.removal.add(`${directory.path}/${name}`, this.deletionDueMs(folder.topicPartition), true);
+      else if (folder.state === "future")
+        this.halfMoved.push({ ...folder, directory: directory.path, folder: `${directory.path}/${name}` });
       else if (folder.state === "live" && folder.topicPartition.topic !== clusterMetadataTopic) {
         const key = topicPartitionKey(folder.topicPartition.topic, folder.topicPartition.partition);
         this.load(directory, folder.topicPartition, key, {
@@ -436,6 +407,7 @@ export class LogManager {
     const key = topicPartitionKey(topicPartition.topic, topicPartition.partition);
     const log = this.byKey.get(key);
     if (log === undefined) return null;
+    void this.moves.get(key)?.cancel();
     this.byKey.delete(key);
     return log;
   }
@@ -446,6 +418,44 @@ export class LogManager {
     log.renameFolder(folder);
     this.removal.moveFolder(before, folder);
     return folder;
+  }
+
+  private finishMove(key: TopicPartitionKey, { current, future }: ReplicaMove): void {
+    const { clock, disk, onMoved } = this.options;
+    takeOver(current, future);
+    const folder = this.renameAside(current, "delete");
+    disk.syncDirectory(current.directory);
+    future.renameFolder(`${future.directory}/${key}`);
+    disk.syncDirectory(future.directory);
+    current.release();
+    this.removal.add(folder, clock.wallMs() + current.config.fileDeleteDelayMs, true);
+    this.moves.delete(key);
+    this.byKey.set(key, future);
+    onMoved?.(current, future);
+  }
+
+  private dropMove(key: TopicPartitionKey, move: ReplicaMove): void {
+    if (this.moves.get(key) === move) this.moves.delete(key);
+    move.future.release();
+    if (this.isClosed) return;
+    this.removal.add(move.future.path, this.nowMs, true);
+  }
+
+  /** What a stop or a crash interrupted begins anew; where only the future folder is left, the replica had already moved. */
+  private resumeMoves(): void {
+    for (const { directory, folder, topicPartition } of this.halfMoved.splice(0)) {
+      const key = topicPartitionKey(topicPartition.topic, topicPartition.partition);
+      const owner = this.dirs.find(({ path }) => path === directory)!;
+      if (owner.isOffline) continue;
+      if (this.byKey.has(key)) {
+        this.removal.add(folder, this.nowMs, true);
+        this.later(0, () => this.byKey.has(key) && this.moveReplica(topicPartition, directory));
+      } else if (this.dirs.every(({ isOffline }) => !isOffline)) {
+        this.options.disk.rename(folder, `${directory}/${key}`);
+        const start = 0 as Offset;
+        this.load(owner, topicPartition, key, { recoveryPoint: start, logStartOffset: start, highWatermark: start });
+      }
+    }
   }
 
   private retain(log: PartitionLog): void {
@@ -468,6 +478,7 @@ export class LogManager {
       log.goOffline();
       this.byKey.delete(key);
     }
+    for (const { future } of this.moves.values()) if (future.directory === path) future.goOffline();
     this.options.onDirectoryFailure?.(path, error);
   }
 

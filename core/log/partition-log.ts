@@ -33,7 +33,8 @@ export class PartitionLog {
   private readonly pending: PendingWrites;
   private readonly appender: LogAppender;
   private lastFlushMs: number;
-  private isClosed = false;
+  /** Closed, or let go of: nothing of it is read or written any more. */
+  isClosed = false;
 
   /** Of a state that the loader has filled. */
   constructor(state: LogState) {
