@@ -81,12 +81,15 @@ const consumerMapping: Mapping = {
   "max.poll.interval.ms": ["pollIntervalMsMax"],
   "enable.auto.commit": ["autoCommit"],
   "auto.commit.interval.ms": ["autoCommitIntervalMs"],
+  "group.protocol": ["groupProtocol", (value) => String(value).toLowerCase()],
+  "group.remote.assignor": ["serverAssignor"],
   "partition.assignment.strategy": ["assignors", (value) => (value as readonly string[]).map(assignorOf)],
 };
 
 const assignorClasses: Readonly<Record<string, string>> = {
   RangeAssignor: "range",
   RoundRobinAssignor: "roundrobin",
+  StickyAssignor: "sticky",
   CooperativeStickyAssignor: "cooperative-sticky",
 };
 
@@ -98,7 +101,6 @@ function assignorOf(className: string): string {
 /** Given with another value than this, ignoring them would be wrong. */
 const mustBe: Readonly<Record<string, string>> = {
   "security.protocol": "PLAINTEXT",
-  "group.protocol": "classic",
 };
 /** Read together, by `saslFromProperties`. */
 const saslSettings: ReadonlySet<string> = new Set(["security.protocol", "sasl.mechanism", "sasl.jaas.config"]);

@@ -2,10 +2,11 @@
 // and go and restarts of the broker. Every record is handled, none twice where nobody died, in the order that was asked for.
 import { Admin, Consumer, type ConsumerOptions, Producer, type RebalanceEvent } from "@blumfeld/client";
 import { seededRandom } from "@blumfeld/core/base";
-import { type RunningBroker, startBroker } from "blumfeld";
+import { startBroker } from "blumfeld";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Subject, startMsMax, startSubject } from "./subject.ts";
 
-let broker: RunningBroker;
+let broker: Subject;
 let admin: Admin;
 let producer: Producer;
 let bootstrapServers: string;
@@ -18,11 +19,11 @@ beforeAll(async () => {
     "group.consumer.heartbeat.interval.ms": 100,
     "group.consumer.assignment.interval.ms": 0,
   };
-  broker = await startBroker({ storage: "memory", port: 0, properties });
+  broker = await startSubject(properties);
   bootstrapServers = broker.bootstrap;
   admin = new Admin({ bootstrapServers });
   producer = new Producer({ bootstrapServers });
-});
+}, startMsMax);
 afterAll(async () => {
   await producer.close();
   await admin.close();

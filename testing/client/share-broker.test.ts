@@ -7,10 +7,10 @@ import {
   type ShareConsumerOptions,
 } from "@blumfeld/client";
 import { seededRandom } from "@blumfeld/core/base";
-import { type RunningBroker, startBroker } from "blumfeld";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { type Subject, startMsMax, startSubject } from "./subject.ts";
 
-let broker: RunningBroker;
+let broker: Subject;
 let admin: Admin;
 let producer: Producer;
 let bootstrapServers: string;
@@ -24,11 +24,11 @@ beforeAll(async () => {
     "group.share.record.lock.duration.ms": lockMs,
     "share.coordinator.state.topic.num.partitions": 2,
   };
-  broker = await startBroker({ storage: "memory", port: 0, properties });
+  broker = await startSubject(properties);
   bootstrapServers = broker.bootstrap;
   admin = new Admin({ bootstrapServers });
   producer = new Producer({ bootstrapServers });
-});
+}, startMsMax);
 afterAll(async () => {
   await producer.close();
   await admin.close();

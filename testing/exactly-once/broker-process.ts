@@ -12,9 +12,9 @@ await startBroker({
   properties: {
     "group.min.session.timeout.ms": 1000,
     "group.consumer.min.session.timeout.ms": 1000,
-    "group.consumer.session.timeout.ms": 3000,
-    "group.consumer.min.heartbeat.interval.ms": 200,
-    "group.consumer.heartbeat.interval.ms": 500,
+    "group.consumer.session.timeout.ms": 1000,
+    "group.consumer.min.heartbeat.interval.ms": 100,
+    "group.consumer.heartbeat.interval.ms": 200,
     "group.initial.rebalance.delay.ms": 0,
     "transaction.abort.timed.out.transaction.cleanup.interval.ms": 500,
     "log.retention.ms": -1,

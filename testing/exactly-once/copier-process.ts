@@ -17,9 +17,11 @@ function say(what: string): void {
 }
 
 const consumer = new Consumer({
-  ...{ bootstrapServers, groupId, sessionTimeoutMs },
-  clientId: `copier-${plan.index}`,
-  heartbeatIntervalMs: Math.ceil(sessionTimeoutMs / 6),
+  ...{ bootstrapServers, groupId, clientId: `copier-${plan.index}`, groupProtocol: plan.groupProtocol },
+  // With the consumer protocol they are the brokers' to set.
+  ...(plan.groupProtocol === "classic"
+    ? { sessionTimeoutMs, heartbeatIntervalMs: Math.ceil(sessionTimeoutMs / 6) }
+    : {}),
   autoCommit: false,
   autoOffsetReset: "earliest",
   isolationLevel: "read_committed",

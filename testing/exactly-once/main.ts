@@ -1,4 +1,5 @@
 // npm run exactly-once [-- --records N] [--kill-every SECONDS] [--kills N] [--copiers N] [--partitions N] [--seed N] [--minutes N] [--directory DIR]
+//   [--group-protocol classic|consumer] [--messages N]
 // Copies records from topic to topic in transactions while members and the broker are killed with signal 9 or paused; at the end every record is there
 // once, in order per partition, or the exit code is 1. With --directory a run that --minutes ended goes on where it was.
 import { mkdtempSync, rmSync } from "node:fs";
@@ -51,6 +52,7 @@ async function main(): Promise<number> {
       copiers: { type: "string", default: "3" },
       partitions: { type: "string", default: "6" },
       messages: { type: "string", default: "50" },
+      "group-protocol": { type: "string", default: "classic" },
       seed: { type: "string", default: String(Date.now() % 1_000_000) },
       minutes: { type: "string", default: "60" },
       directory: { type: "string" },
@@ -67,6 +69,7 @@ async function main(): Promise<number> {
     killEveryMs: ofOption("kill-every", values["kill-every"], 0.1) * 1000,
     killsMax: ofOption("kills", values.kills, 0),
     messagesMax: ofOption("messages", values.messages, 1),
+    groupProtocol: values["group-protocol"] === "consumer" ? "consumer" : "classic",
     minutesMax: ofOption("minutes", values.minutes, 0.1),
     seed,
     directory,

@@ -11,6 +11,7 @@ export interface CopierPlan {
   readonly seed: number;
   /** A copier whose process is paused for longer is put out of its group, and is a zombie afterwards. */
   readonly sessionTimeoutMs: number;
+  readonly groupProtocol: "classic" | "consumer";
   /** Messages of a transaction at most. */
   readonly messagesMax: number;
 }

@@ -18,6 +18,7 @@ export interface RunOptions {
   /** No more than these; then the copy ends undisturbed. */
   readonly killsMax: number;
   readonly messagesMax: number;
+  readonly groupProtocol: "classic" | "consumer";
   readonly seed: number;
   /** Kept: a run that ran out of time goes on there. */
   readonly directory: string;
@@ -140,6 +141,7 @@ export class ExactlyOnceRun {
     const plan = (): CopierPlan => ({
       ...{ bootstrapServers: this.#bootstrapServers, index, sessionTimeoutMs },
       messagesMax: this.#options.messagesMax,
+      groupProtocol: this.#options.groupProtocol,
       seed: this.#options.seed * 1000 + index * 100 + incarnation++,
     });
     return new Restarting(`copier ${index}`, bundles.file("exactly-once/copier-process"), plan, (line) => {

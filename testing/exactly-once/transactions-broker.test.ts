@@ -1,19 +1,21 @@
 // Transactions of our client on real sockets against our broker, in one process: what the client's model cannot say. In both versions of the protocol,
 // chosen as Kafka's client chooses it, by the cluster's transaction.version.
 import { Admin, Consumer, Producer, type ProducerOptions } from "@blumfeld/client";
-import { type RunningBroker, startBroker } from "blumfeld";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { isKafka, type Subject, startMsMax, startSubject } from "../client/subject.ts";
 
-let broker: RunningBroker;
+let broker: Subject;
 let admin: Admin;
 let bootstrapServers: string;
 
 beforeAll(async () => {
-  const properties = { "transaction.two.phase.commit.enable": true, "unstable.api.versions.enable": true };
-  broker = await startBroker({ storage: "memory", port: 0, properties });
+  // Apache Kafka 4.3 refuses what two-phase commit needs; its test is for our broker alone.
+  const twoPhase = { "transaction.two.phase.commit.enable": "true", "unstable.api.versions.enable": "true" };
+  const properties = isKafka ? { "transaction.abort.timed.out.transaction.cleanup.interval.ms": 500 } : twoPhase;
+  broker = await startSubject(properties);
   bootstrapServers = broker.bootstrap;
   admin = new Admin({ bootstrapServers });
-});
+}, startMsMax);
 afterAll(async () => {
   await admin.close();
   await broker.close();
@@ -133,7 +135,7 @@ describe.each([2, 0])("transaction.version %i", (level) => {
   });
 });
 
-test("two-phase commit: what one producer prepared, the next one decides", async () => {
+test.skipIf(isKafka)("two-phase commit: what one producer prepared, the next one decides", async () => {
   await admin.updateFeatures([{ feature: "transaction.version", level: 2 }]);
   await admin.createTopic({ name: "prepared", partitions: 1 });
   const options = { twoPhaseCommit: true };
