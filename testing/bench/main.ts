@@ -1,8 +1,11 @@
 // npm run bench [-- MEASURE…] [--against kafka] [--rounds N] [--gigabytes N] [--quick] [--json]
 // Speed is shown here and never asserted in a test: machines are shared, and only ratios of one run mean something.
+import { rmSync } from "node:fs";
+import { dirname } from "node:path";
 import { parseArgs } from "node:util";
 import { brokerMeasures, measuredOnce } from "./broker-measures.ts";
 import { coordinatorMeasures, coordinatorProperties, coordinatorsMeasuredOnce } from "./coordinator-measures.ts";
+import { logFigures, makeSegments, measureLog } from "./log-measures.ts";
 import { judge, type Measure, type Row } from "./measure.ts";
 import { settlePageCache } from "./page-cache.ts";
 import { measureStart, startFigures } from "./start-measures.ts";
@@ -11,7 +14,8 @@ import { type Subject, type SubjectName, startSubject } from "./subject.ts";
 const usage = `npm run bench -- [MEASURE…] [options]
   MEASURE           start produce-64k produce-16k produce-single fetch latency memory partitions (all of these by default),
                     idle-groups offset-commit rebalance-classic rebalance-consumer transactions share-group load-offsets
-                    (coordinators: all of these)
+                    (coordinators: all of these),
+                    log: compaction, recovery, a start with many partitions, group commit
   --against kafka   run the same work on Apache Kafka (fetched with Maven) and print the ratios
   --rounds N        rounds of each measure, in turn on each side; the median counts (default 3)
   --gigabytes N     size of one produce round (default 1)
@@ -74,6 +78,27 @@ async function runMeasure(
   return measure.figures.map((figure, index) => judge(measure.name, figure, samples[index]!));
 }
 
+async function logRows(isAgainstKafka: boolean, rounds: number, isQuick: boolean): Promise<Row[]> {
+  const sizes = isQuick
+    ? { bytes: 100e6, partitions: 1000, commitSeconds: 2 }
+    : { bytes: 600e6, partitions: 10_000, commitSeconds: 5 };
+  const subjects: SubjectName[] = isAgainstKafka ? ["blumfeld", "kafka"] : ["blumfeld"];
+  const samples = logFigures.map(() => new Map<SubjectName, number[]>(subjects.map((name) => [name, []])));
+  const segments = await makeSegments(sizes.bytes);
+  try {
+    for (let round = 0; round < rounds; round++)
+      for (const name of subjects) {
+        process.stderr.write(`log: ${name}, round ${round + 1} of ${rounds}\n`);
+        const values = await measureLog(name, segments, sizes);
+        for (const [index, value] of values.entries())
+          if (Number.isFinite(value)) samples[index]!.get(name)!.push(value);
+      }
+  } finally {
+    rmSync(dirname(segments), { recursive: true, force: true });
+  }
+  return logFigures.map((figure, index) => judge("log", figure, samples[index]!));
+}
+
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
@@ -103,7 +128,7 @@ async function main(): Promise<void> {
   const ofCoordinators = coordinatorMeasures(coordinatorSizes);
   const sets: Record<string, string[]> = { coordinators: ofCoordinators.map((each) => each.name) };
   const byDefault = ["start", ...measures.map((each) => each.name)];
-  const names = [...byDefault, ...ofCoordinators.map((each) => each.name)];
+  const names = [...byDefault, ...ofCoordinators.map((each) => each.name), "log"];
   const chosen = positionals.length === 0 ? byDefault : positionals.flatMap((name) => sets[name] ?? [name]);
   const unknown = chosen.find((name) => !names.includes(name));
   if (unknown !== undefined) throw new Error(`no measure is called ${unknown}; known are ${names.join(", ")}`);
@@ -118,6 +143,7 @@ async function main(): Promise<void> {
     }
     rows.push(...startFigures.map((figure, index) => judge("start", figure, new Map([["blumfeld", samples[index]!]]))));
   }
+  if (wanted("log")) rows.push(...(await logRows(values.against === "kafka", values.quick ? 1 : rounds, values.quick)));
   /** Runs these on subjects of their own; `cacheBytes` is how much of the page cache a round fills. */
   const measureAll = async (
     some: readonly Measure[],
