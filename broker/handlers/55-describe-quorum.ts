@@ -1,14 +1,25 @@
 // DescribeQuorum v0–2 of __cluster_metadata-0. v1 adds fetch times, v2 directories, messages and the voters' endpoints (KIP-853).
 import { uuidZero } from "@blumfeld/core/base";
 import { clusterMetadataTopic } from "@blumfeld/core/model";
-import { type ApiKey, ErrorCode, errorOf } from "@blumfeld/core/protocol";
+import { ApiKey, ErrorCode, errorOf } from "@blumfeld/core/protocol";
 import type { QuorumDescription, ReplicaProgress } from "@blumfeld/core/quorum";
 import type { BrokerParts } from "../parts.ts";
 import { type Handler, RequestError } from "../request-context.ts";
 import { AclOperation, clusterResourceName, ResourceType } from "../security-seam.ts";
+import { createForwardHandler } from "./forward.ts";
 
 /** Older versions cannot carry them, not even to drop them. */
 const directoriesFrom = 2;
+
+/** A broker asks the active controller where that is another node; a controller says that it is not the one to ask. */
+export function createForwardingDescribeQuorumHandler(
+  parts: Pick<BrokerParts, "authorizer" | "cluster" | "controllerChannel">,
+): Handler<typeof ApiKey.DescribeQuorum> {
+  const here = createDescribeQuorumHandler(parts);
+  const there = createForwardHandler(parts, ApiKey.DescribeQuorum);
+  return (request, context) =>
+    parts.cluster.describeQuorum(context.nowMs) === null ? there(request, context) : here(request, context);
+}
 
 export function createDescribeQuorumHandler(
   parts: Pick<BrokerParts, "authorizer" | "cluster">,

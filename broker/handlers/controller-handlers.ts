@@ -17,7 +17,7 @@ import { createDescribeClientQuotasHandler } from "./48-describe-client-quotas.t
 import { createAlterClientQuotasHandler } from "./49-alter-client-quotas.ts";
 import { createDescribeUserScramCredentialsHandler } from "./50-describe-user-scram-credentials.ts";
 import { createAlterUserScramCredentialsHandler } from "./51-alter-user-scram-credentials.ts";
-import { createDescribeQuorumHandler } from "./55-describe-quorum.ts";
+import { createForwardingDescribeQuorumHandler } from "./55-describe-quorum.ts";
 import { createUpdateFeaturesHandler } from "./57-update-features.ts";
 import { createDescribeClusterHandler } from "./60-describe-cluster.ts";
 import { createUnregisterBrokerHandler } from "./64-unregister-broker.ts";
@@ -50,7 +50,7 @@ export function registerControllerHandlers(
   table.add(ApiKey.AlterClientQuotas, createAlterClientQuotasHandler(parts));
   table.add(ApiKey.DescribeUserScramCredentials, createDescribeUserScramCredentialsHandler(parts));
   table.add(ApiKey.AlterUserScramCredentials, createAlterUserScramCredentialsHandler(parts));
-  table.add(ApiKey.DescribeQuorum, createDescribeQuorumHandler(parts));
+  table.add(ApiKey.DescribeQuorum, createForwardingDescribeQuorumHandler(parts));
   table.add(ApiKey.UpdateFeatures, createUpdateFeaturesHandler(parts));
   table.add(ApiKey.DescribeCluster, createDescribeClusterHandler(parts));
   table.add(ApiKey.UnregisterBroker, createUnregisterBrokerHandler(parts));

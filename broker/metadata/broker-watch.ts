@@ -9,6 +9,7 @@ import {
   type Heartbeat,
   type HeartbeatAnswer,
 } from "@blumfeld/core/controller";
+import { NotLeader } from "@blumfeld/core/quorum";
 
 /** Silence is noticed within an eighth of a session more than it takes. */
 const checksInSession = 8;
@@ -79,6 +80,8 @@ export class BrokerWatch {
       controller
         .execute((context) => fenceBroker(context, brokerId))
         .catch((error: unknown) => {
+          // Whoever leads now finds out by itself.
+          if (error instanceof NotLeader) return;
           logger.error({ brokerId, error: String(error) }, "cannot fence a silent broker");
         });
     }
