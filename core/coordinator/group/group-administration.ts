@@ -5,15 +5,17 @@ import { type DescribedStreamsGroup, describeStreamsGroup } from "../streams/str
 import { ClassicGroup } from "./classic/classic-group.ts";
 import { noAssignment } from "./classic/classic-member.ts";
 import { type DescribedConsumerGroup, describeConsumerGroup } from "./consumer/consumer-describe.ts";
-import type { GroupDecision, GroupRecord } from "./group.ts";
+import type { Group, GroupDecision, GroupRecord } from "./group.ts";
 import type { GroupContext } from "./group-context.ts";
 import type { GroupOffsets } from "./offsets/group-offsets.ts";
 
 export type ListedGroup = ListGroupsResponseInit["groups"][number];
 export type DescribedGroup = DescribeGroupsResponseInit["groups"][number];
 
-/** Tombstones of one tick go into one batch; the next tick goes on where this one ended. */
+/** Tombstones of one tick go into one batch; what is left comes a little later. */
 export const expiredRecordCountMax = 10_000;
+/** Groups and offsets that one turn of the loop looks at. */
+export const expiryWorkMax = 20_000;
 
 /** From this version on a missing group is an error, not a dead group (KIP-1043). */
 const missingGroupIsErrorFrom = 6;
@@ -21,6 +23,8 @@ const missingGroupIsErrorFrom = 6;
 export class GroupAdministration {
   private readonly context: GroupContext;
   private readonly offsets: GroupOffsets;
+  /** Where the expiry stands; null between two rounds. */
+  private toExpire: Iterator<Group> | null = null;
 
   constructor(context: GroupContext, offsets: GroupOffsets) {
     this.context = context;
@@ -100,13 +104,22 @@ export class GroupAdministration {
     return { records: [...this.offsets.tombstones(groupId), ...group.tombstones()], answer };
   }
 
-  expire(nowMs: number): GroupDecision<void> {
+  /** Looks at a part of the groups; the answer is whether more of them are left. */
+  expire(nowMs: number): GroupDecision<boolean> {
     const records: GroupRecord[] = [];
-    for (const group of this.context.groups.values()) {
+    // Lives on over changes: a group that goes is passed over, one that comes is met in the end.
+    this.toExpire ??= this.context.groups.values();
+    for (let workCount = 0; workCount < expiryWorkMax && records.length < expiredRecordCountMax; ) {
+      const next = this.toExpire.next();
+      if (next.done === true) {
+        this.toExpire = null;
+        break;
+      }
+      const group = next.value;
       const isAllGone = this.offsets.expire(group, nowMs, records);
       if (isAllGone && group.isEmpty) records.push(...group.tombstones());
-      if (records.length >= expiredRecordCountMax) break;
+      workCount += this.offsets.expiryWorkOf(group.groupId);
     }
-    return { records: records.slice(0, Math.max(expiredRecordCountMax, 1)), answer: undefined };
+    return { records: records.slice(0, expiredRecordCountMax), answer: this.toExpire !== null };
   }
 }

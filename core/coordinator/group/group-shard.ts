@@ -37,6 +37,9 @@ import { type GroupTimer, timerKeys } from "./group-timers.ts";
 import { GroupOffsets, offsetCommitOfLegacy } from "./offsets/group-offsets.ts";
 import { OffsetStore } from "./offsets/offset-store.ts";
 
+/** The loop serves others between two slices of an expiry. */
+const expirySliceDelayMs = 5;
+
 export class GroupShard implements Shard<GroupRecord, GroupTimer> {
   private readonly context: GroupContext;
   private readonly rebalance: ClassicRebalance;
@@ -224,9 +227,11 @@ export class GroupShard implements Shard<GroupRecord, GroupTimer> {
         return this.rebalance.onInitialJoinTimeout(timer.groupId, timer.delayMs, timer.leftMs, nowMs);
       case "classic-sync":
         return this.rebalance.onSyncTimeout(timer.groupId, timer.generationId, nowMs);
-      case "offset-expiry":
-        this.scheduleExpiry();
-        return this.administration.expire(nowMs);
+      case "offset-expiry": {
+        const { answer: hasMore, ...step } = this.administration.expire(nowMs);
+        this.scheduleExpiry(hasMore ? expirySliceDelayMs : this.context.config.offsetsRetentionCheckIntervalMs);
+        return { ...step, answer: undefined };
+      }
       case "consumer-session":
         return this.consumer.onSessionTimeout(timer.groupId, timer.memberId, nowMs);
       case "consumer-revocation":
@@ -254,8 +259,7 @@ export class GroupShard implements Shard<GroupRecord, GroupTimer> {
     }
   }
 
-  private scheduleExpiry(): void {
-    const { timers, config } = this.context;
-    timers.set(timerKeys.offsetExpiry, config.offsetsRetentionCheckIntervalMs, { kind: "offset-expiry" });
+  private scheduleExpiry(delayMs: number = this.context.config.offsetsRetentionCheckIntervalMs): void {
+    this.context.timers.set(timerKeys.offsetExpiry, delayMs, { kind: "offset-expiry" });
   }
 }

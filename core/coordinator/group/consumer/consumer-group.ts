@@ -9,10 +9,24 @@ import type { Uuid } from "../../../base/index.ts";
 import { ErrorCode } from "../../../protocol/index.ts";
 import { type UndoLog, UndoMap, UndoSet, UndoValue } from "../../runtime/index.ts";
 import type { Group, GroupRecord, OffsetCommitter, OffsetsExpireFrom } from "../group.ts";
+import type { LinearRegex } from "../regex/linear-regex.ts";
 import { type Assigned, type ConsumerMember, isReconciledTo, noTarget, type Target } from "./consumer-member.ts";
 import { consumerGroupTombstones } from "./consumer-records.ts";
 
 export type ConsumerGroupState = "Empty" | "Assigning" | "Reconciling" | "Stable";
+
+/** Where the search for the topics of a group's patterns stands. */
+export interface RegexWork {
+  readonly patterns: readonly string[];
+  /** Of the topics as they were when it began, in this version of the metadata. */
+  readonly names: readonly string[];
+  readonly version: number;
+  readonly found: Map<string, Set<string>>;
+  patternIndex: number;
+  nameIndex: number;
+  regex: LinearRegex | null;
+  workCount: number;
+}
 
 export interface ResolvedRegex {
   readonly topics: ReadonlySet<string>;
@@ -46,6 +60,7 @@ export class ConsumerGroup implements Group {
   /** Not in records: when the regexes were last asked to be resolved. */
   regexesAskedMs = Number.NEGATIVE_INFINITY;
   isResolvingRegexes = false;
+  regexWork: RegexWork | null = null;
   /** Of the member whose heartbeat asked for it, as in Kafka. */
   mayFindTopic: ((topic: string) => boolean) | null = null;
 

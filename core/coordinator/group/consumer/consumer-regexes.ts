@@ -6,7 +6,7 @@ import type { GroupContext } from "../group-context.ts";
 import { timerKeys } from "../group-timers.ts";
 import { LinearRegex } from "../regex/linear-regex.ts";
 import { RegexProblem } from "../regex/parse.ts";
-import type { ConsumerGroup, ResolvedRegex } from "./consumer-group.ts";
+import type { ConsumerGroup, RegexWork } from "./consumer-group.ts";
 import type { ConsumerMember } from "./consumer-member.ts";
 import { groupEpochRecord, regexRecord, regexTombstone } from "./consumer-records.ts";
 import { metadataHashOf } from "./metadata-hash.ts";
@@ -18,8 +18,13 @@ export const regexIntervalMsMax = 10 * 60_000;
 
 const noTopics: ReadonlySet<string> = new Set();
 
+/** Steps of matching in one turn of the loop: some milliseconds. */
+export const matchingWorkMax = 100_000;
+
 export class ConsumerRegexes {
   private readonly context: GroupContext;
+  /** What was checked last is what is looked for next. */
+  private lastCompiled: LinearRegex | null = null;
 
   constructor(context: GroupContext) {
     this.context = context;
@@ -28,7 +33,7 @@ export class ConsumerRegexes {
   /** Null: the expression is one. */
   problemOf(pattern: string): Refused | null {
     try {
-      new LinearRegex(pattern);
+      this.lastCompiled = new LinearRegex(pattern);
       return null;
     } catch (error) {
       if (!(error instanceof RegexProblem)) throw error;
@@ -81,54 +86,80 @@ export class ConsumerRegexes {
     this.context.timers.set(timerKeys.consumerRegex(groupId), 0, { kind: "consumer-regex", groupId });
   }
 
+  /** Looks for the topics of all patterns; where that is much work, a slice of it, and goes on a little later. */
   resolve(group: ConsumerGroup, nowMs: number): GroupDecision<void> {
+    const { groupId } = group;
+    const work = group.regexWork ?? this.begin(group);
+    group.regexWork = work;
+    const untilCount = work.workCount + matchingWorkMax;
+    for (; work.patternIndex < work.patterns.length; work.patternIndex++, work.nameIndex = 0) {
+      const pattern = work.patterns[work.patternIndex]!;
+      const regex = work.nameIndex === 0 ? this.compiled(pattern) : work.regex;
+      work.regex = regex;
+      if (work.nameIndex === 0) work.found.set(pattern, new Set());
+      const matching = work.found.get(pattern)!;
+      while (regex !== null && work.nameIndex < work.names.length) {
+        const name = work.names[work.nameIndex++]!;
+        const before = regex.workCount;
+        if (regex.matches(name) && group.mayFindTopic?.(name) !== false) matching.add(name);
+        work.workCount += regex.workCount - before + 1;
+        if (work.workCount < untilCount) continue;
+        this.context.timers.set(timerKeys.consumerRegex(groupId), 1, { kind: "consumer-regex", groupId });
+        return { records: [], answer: undefined };
+      }
+    }
+    group.regexWork = null;
     group.isResolvingRegexes = false;
+    return { records: this.recordsOf(group, work, nowMs), answer: undefined };
+  }
+
+  private begin(group: ConsumerGroup): RegexWork {
     const { topics } = this.context;
+    const patterns = new Set<string>();
+    for (const { subscribedTopicRegex } of group.members.values())
+      if (subscribedTopicRegex !== "") patterns.add(subscribedTopicRegex);
+    return {
+      ...{ patterns: [...patterns], names: [...topics.names()], version: topics.version },
+      ...{ patternIndex: 0, nameIndex: 0, regex: null, workCount: 0, found: new Map() },
+    };
+  }
+
+  private recordsOf(group: ConsumerGroup, { found, version }: RegexWork, timestampMs: number): GroupRecord[] {
     const { groupId } = group;
     const records: GroupRecord[] = [];
     const wanted = new Set<string>();
-    for (const { subscribedTopicRegex } of group.members.values())
-      if (subscribedTopicRegex !== "") wanted.add(subscribedTopicRegex);
-    const resolvedNow = new Map<string, ReadonlySet<string>>();
+    const names = new Set<string>();
     let hasChanged = false;
-    for (const pattern of wanted) {
-      const resolved = this.resolveOne(group, pattern, nowMs);
-      resolvedNow.set(pattern, resolved.topics);
-      hasChanged ||= !sameSet(group.regexes.get(pattern)?.topics ?? noTopics, resolved.topics);
-      records.push(regexRecord(groupId, pattern, resolved));
+    // Members may have come and gone since it began: a pattern that is not known yet is asked for with a next heartbeat.
+    for (const { subscribedTopicNames, subscribedTopicRegex: pattern } of group.members.values()) {
+      for (const name of subscribedTopicNames) names.add(name);
+      if (pattern === "") continue;
+      wanted.add(pattern);
+      for (const name of found.get(pattern) ?? group.regexes.get(pattern)?.topics ?? []) names.add(name);
+    }
+    for (const [pattern, topics] of found) {
+      if (!wanted.has(pattern)) continue;
+      hasChanged ||= !sameSet(group.regexes.get(pattern)?.topics ?? noTopics, topics);
+      records.push(regexRecord(groupId, pattern, { topics, version, timestampMs }));
     }
     for (const pattern of group.regexes.keys())
       if (!wanted.has(pattern)) records.push(regexTombstone(groupId, pattern));
-    if (hasChanged) {
-      const names = new Set<string>();
-      for (const member of group.members.values()) {
-        for (const name of member.subscribedTopicNames) names.add(name);
-        for (const name of resolvedNow.get(member.subscribedTopicRegex) ?? []) names.add(name);
-      }
-      records.push(groupEpochRecord(groupId, group.groupEpoch + 1, metadataHashOf(names, topics)));
-    }
-    return { records, answer: undefined };
+    if (hasChanged)
+      records.push(groupEpochRecord(groupId, group.groupEpoch + 1, metadataHashOf(names, this.context.topics)));
+    return records;
   }
 
-  private resolveOne(group: ConsumerGroup, pattern: string, timestampMs: number): ResolvedRegex {
-    const { mayFindTopic } = group;
-    const { version } = this.context.topics;
-    const matching = new Set<string>();
-    let regex: LinearRegex;
+  /** Null: Kafka's engine took it, from a log that Kafka wrote; what this one does not know matches nothing. */
+  private compiled(pattern: string): LinearRegex | null {
+    if (this.lastCompiled?.pattern === pattern) return this.lastCompiled;
     try {
-      regex = new LinearRegex(pattern);
+      return new LinearRegex(pattern);
     } catch (error) {
-      // Kafka's engine took it, from a log that Kafka wrote; what this one does not know matches nothing.
       if (!(error instanceof RegexProblem)) throw error;
-      this.context.logger.warn(
-        { pattern: pattern.slice(0, 255), problem: error.message },
-        "a subscription matches nothing",
-      );
-      return { topics: matching, version, timestampMs };
+      const fields = { pattern: pattern.slice(0, 255), problem: error.message };
+      this.context.logger.warn(fields, "a subscription matches nothing");
+      return null;
     }
-    for (const name of this.context.topics.names())
-      if (regex.matches(name) && mayFindTopic?.(name) !== false) matching.add(name);
-    return { topics: matching, version, timestampMs };
   }
 }
 

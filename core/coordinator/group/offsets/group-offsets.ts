@@ -249,6 +249,13 @@ export class GroupOffsets {
     return records;
   }
 
+  /** What looking for expired offsets of the group costs. */
+  expiryWorkOf(groupId: string): number {
+    let count = 1 + this.store.pendingProducerCount;
+    for (const partitions of this.store.ofGroup(groupId)?.values() ?? []) count += partitions.size;
+    return count;
+  }
+
   /** Adds tombstones for what has expired; whether the group then has no offset left, committed or pending. */
   expire(group: Group, nowMs: number, records: GroupRecord[]): boolean {
     const { groupId } = group;

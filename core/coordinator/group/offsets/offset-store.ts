@@ -44,6 +44,11 @@ export class OffsetStore {
     return this.committed.keys();
   }
 
+  /** Producers with offsets in an open transaction: each is looked at for what is pending of a group. */
+  get pendingProducerCount(): number {
+    return this.pending.size;
+  }
+
   ofGroup(groupId: string): ByTopic | undefined {
     return this.committed.get(groupId);
   }

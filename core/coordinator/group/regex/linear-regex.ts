@@ -2,8 +2,8 @@
 // the input together (Thompson 1968; Pike's form of it). `(a+)+$` costs what `a+$` costs.
 import { type CharacterSet, type Node, parseRegex, RegexProblem } from "./parse.ts";
 
-/** Counted repetitions multiply; a pattern that needs a larger program is refused. */
-export const instructionCountMax = 20_000;
+/** Counted repetitions multiply; a pattern that needs a program larger than its own length and this is refused. */
+export const repeatedInstructionCountMax = 4000;
 
 type Instruction =
   | { readonly op: "set"; readonly set: CharacterSet }
@@ -12,7 +12,7 @@ type Instruction =
   | { readonly op: "assert"; readonly what: "begin" | "end" | "word-boundary" | "not-word-boundary" }
   | { readonly op: "match" };
 
-function compile(root: Node): Instruction[] {
+function compile(root: Node, instructionCountMax: number): Instruction[] {
   const program: Instruction[] = [];
   const emit = (instruction: Instruction): number => {
     if (program.length >= instructionCountMax)
@@ -87,11 +87,13 @@ export class LinearRegex {
   /** By instruction: the step at which it was last added, so that no thread is followed twice. */
   private readonly addedAt: Int32Array;
   private step = 0;
+  /** Threads that were stepped so far: what matching has cost. */
+  workCount = 0;
 
   /** Throws RegexProblem. */
   constructor(pattern: string) {
     this.pattern = pattern;
-    this.program = compile(parseRegex(pattern));
+    this.program = compile(parseRegex(pattern), pattern.length + repeatedInstructionCountMax);
     this.addedAt = new Int32Array(this.program.length).fill(-1);
   }
 
@@ -107,6 +109,7 @@ export class LinearRegex {
       const unit = text.charCodeAt(at);
       const next: number[] = [];
       this.step++;
+      this.workCount += current.length;
       for (const index of current) {
         const instruction = program[index]!;
         if (instruction.op === "set" && contains(instruction.set, unit)) this.follow(index + 1, text, at + 1, next);
