@@ -1,6 +1,15 @@
 // The Kafka client: producer, consumer, admin. Works with any Kafka cluster.
 
-export type { Acl, AclFilter, AclOperationName, AclResourceType, CreatedAcl, DeletedAcls } from "./admin/acls.ts";
+export {
+  type Acl,
+  type AclFilter,
+  type AclOperationName,
+  type AclResourceType,
+  aclOperations,
+  aclResourceTypes,
+  type CreatedAcl,
+  type DeletedAcls,
+} from "./admin/acls.ts";
 export { Admin, type RequestTarget } from "./admin/admin.ts";
 export type { CallOptions, ItemResult } from "./admin/calls.ts";
 export type {

@@ -41,6 +41,16 @@ export const commandTable: readonly CommandRow[] = [
     load: async (io) => (await import("./commands/transaction.ts")).createTransactionCommand(io),
   },
   {
+    name: "acl",
+    summary: "show and change who may do what",
+    load: async (io) => (await import("./commands/acl.ts")).createAclCommand(io),
+  },
+  {
+    name: "user",
+    summary: "users with passwords: list, set, delete",
+    load: async (io) => (await import("./commands/user.ts")).createUserCommand(io),
+  },
+  {
     name: "produce",
     summary: "write records into a topic: lines, JSON lines, files",
     load: async (io) => (await import("./commands/produce.ts")).createProduceCommand(io),

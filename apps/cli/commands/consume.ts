@@ -10,10 +10,10 @@ import {
   type TopicPartitionInput,
 } from "@blumfeld/client";
 import { Command } from "commander";
-import { withConnection } from "../connection.ts";
+import { asUsage, withConnection } from "../connection.ts";
 import { CliFailure } from "../failure.ts";
 import { type CliIo, exitCode } from "../io.ts";
-import { asUsage, collect, type PropertyFlags, propertiesOf, wholeNumberOption } from "../records/client-options.ts";
+import { collect, type PropertyFlags, propertiesOf, wholeNumberOption } from "../records/client-options.ts";
 import { MessageFormat } from "../records/message-format.ts";
 import { messageToJson } from "../records/message-json.ts";
 import { parseOffsetSpec } from "../records/offset-spec.ts";

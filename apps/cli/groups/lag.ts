@@ -1,7 +1,7 @@
 // How far a group is behind, asked of any Kafka cluster: records by the ends of the partitions, seconds by the timestamp of the record at the
 // committed offset, which is fetched. Reads one batch of each partition that is behind; commits nothing, joins no group.
 import type { Admin, GroupOffset } from "@blumfeld/client";
-import { bootstrapOf, type ConnectionFlags, timeoutMsOf } from "../connection.ts";
+import { type ConnectionFlags, clientOptionsOf, timeoutMsOf } from "../connection.ts";
 import type { CliIo } from "../io.ts";
 import { offsetsAt, type Place } from "./offsets.ts";
 
@@ -91,9 +91,7 @@ async function timestampsAt(
 ): Promise<Map<string, number | null>> {
   const { Consumer } = await import("@blumfeld/client");
   const consumer = new Consumer({
-    bootstrapServers: bootstrapOf(io, flags),
-    clientId: "blum",
-    apiTimeoutMs: timeoutMsOf(flags),
+    ...(await clientOptionsOf(io, flags)),
     autoOffsetReset: "earliest",
     partitionBytesMax,
   });

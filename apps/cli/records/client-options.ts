@@ -1,6 +1,5 @@
 // Options of produce and consume that become options of the client: the bootstrap address, and `-X name=value` in Java's names.
-import { KafkaError } from "@blumfeld/client";
-import { bootstrapOf, type ConnectionFlags, timeoutMsOf } from "../connection.ts";
+import { bootstrapOf, type ConnectionFlags, securityPropertiesOf, timeoutMsOf } from "../connection.ts";
 import { CliFailure } from "../failure.ts";
 import { type CliIo, exitCode } from "../io.ts";
 
@@ -22,6 +21,7 @@ export function propertiesOf(
   const pairs: Record<string, string> = {
     "bootstrap.servers": bootstrapOf(io, flags),
     "client.id": "blum",
+    ...securityPropertiesOf(io, flags),
     [timeoutSetting]: String(timeoutMsOf(flags)),
   };
   for (const text of flags.property ?? []) {
@@ -30,16 +30,6 @@ export function propertiesOf(
     pairs[text.slice(0, at)] = text.slice(at + 1);
   }
   return pairs;
-}
-
-/** What is wrong with a setting is the caller's to mend, not the cluster's. */
-export function asUsage<Result>(work: () => Result): Result {
-  try {
-    return work();
-  } catch (error) {
-    if (!(error instanceof KafkaError) || error.code !== "CLIENT_INVALID_OPTION") throw error;
-    throw new CliFailure(error.message, error.nextStep, exitCode.usage);
-  }
 }
 
 export function wholeNumberOption(option: string, text: string | undefined, minimum: number): number | undefined {
