@@ -7,4 +7,5 @@ export { type Formatted, formatStorage } from "./format.ts";
 export { createProcessLogger, type LogLevel, silentLogger } from "./logger.ts";
 export { configureNode, type NodeOptions, parseAddress, SettingsRefused } from "./options.ts";
 export { type RunningBroker, type StartOptions, startBroker } from "./start-broker.ts";
+export { type ClusterNode, type ClusterOptions, type RunningCluster, startCluster } from "./start-cluster.ts";
 export { type StartRefusalCode, StartRefused } from "./start-refused.ts";

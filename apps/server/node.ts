@@ -8,7 +8,16 @@ import { allowAll, Broker, followMovedReplica, takeDirectoryOffline } from "@blu
 import { ControllerServer } from "@blumfeld/broker/controller-listener";
 import { MetadataNode, newIncarnationId } from "@blumfeld/broker/metadata";
 import { PeerConnections, type Peers } from "@blumfeld/broker/peers";
-import { type Disk, DiskError, type Logger, type Uuid } from "@blumfeld/core/base";
+import {
+  type Clock,
+  type Disk,
+  DiskError,
+  type Logger,
+  type Network,
+  type Random,
+  type Timers,
+  type Uuid,
+} from "@blumfeld/core/base";
 import type { RegisteredEndpoint } from "@blumfeld/core/controller";
 import { LogDirectoryProblem, LogManager, type LogManagerOptions } from "@blumfeld/core/log";
 import {
@@ -38,7 +47,17 @@ export interface NodeParts {
   readonly registry: MetricRegistry;
   /** A disk or the metadata log failed for good: nothing more will be acknowledged. */
   readonly onFailure: (error: unknown) => void;
+  /** In place of the machine's, as in a simulation. */
+  readonly ports?: NodePorts | undefined;
   readonly onProgress?: ((progress: { readonly loaded: number; readonly total: number }) => void) | undefined;
+}
+
+export interface NodePorts {
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly network: Network;
 }
 
 export interface RunningNode {
@@ -86,19 +105,19 @@ interface Composition {
   readonly ports: Ports;
   readonly storage: Storage;
   readonly incarnationId: Uuid;
-  readonly network: TcpNetwork;
+  readonly network: Network;
   readonly peers: Peers;
   readonly security: NodeSecurity;
 }
 
 async function composeNode(parts: NodeParts, closers: Closers): Promise<Omit<RunningNode, "close">> {
   const { isInMemory, logger, settings } = parts;
-  const disk: Disk = isInMemory ? new MemoryDisk() : new FileDisk();
-  const ports = { disk, clock: systemClock, timers: systemTimers, random: systemRandom, logger };
+  const disk: Disk = parts.ports?.disk ?? (isInMemory ? new MemoryDisk() : new FileDisk());
+  const ports = { clock: systemClock, timers: systemTimers, random: systemRandom, ...parts.ports, disk, logger };
   const { release, storage } = openNodeStorage(settings, ports);
   closers.push(release);
   const incarnationId = newIncarnationId(ports.random);
-  const network = new TcpNetwork(tcpLimitsFrom(settings));
+  const network: Network = parts.ports?.network ?? new TcpNetwork(tcpLimitsFrom(settings));
   const peers = new PeerConnections({ ...ports, network, clientId: `node-${storage.nodeId}` });
   closers.push(() => peers.close());
   let metadata: MetadataNode | null = null;
