@@ -20,7 +20,7 @@ import type { BrokerParts } from "../parts.ts";
 import { anonymousPrincipal } from "../security-seam.ts";
 import { ShareConfig } from "../share/share-config.ts";
 import { ShardHost } from "./shard-host.ts";
-import { SharePersister } from "./share-persister.ts";
+import { isShareStateKept, SharePersister } from "./share-persister.ts";
 
 /** While the topic is made or its shard loads, it is asked again after so long, and given up after so many times. */
 const retryMs = 100;
@@ -47,7 +47,8 @@ export class ShareCoordinator {
       { topic: shareGroupStateTopic, create: ({ undo }) => new ShareStateShard({ undo, config }) },
       parts,
     );
-    this.anywhere = new SharePersister(parts, this);
+    const persister = parts.cluster.settings.get("group.share.persister.class.name");
+    this.anywhere = new SharePersister(parts, this, isShareStateKept(persister));
     parts.metadata.onImage((delta) => this.onImage(delta));
   }
 

@@ -27,14 +27,27 @@ export type ToldShareRead = ShareOutcome & { readonly state?: ToldShareState | n
 
 const notCoordinator: ShareOutcome = { errorCode: ErrorCode.NOT_COORDINATOR, errorMessage: null };
 const unsetOffset = -1;
+const done: ShareOutcome = { errorCode: ErrorCode.NONE, errorMessage: null };
+/** What is read where nothing is kept: a share partition that begins at each start of its leader. */
+const nothingKept: ToldShareRead = {
+  ...done,
+  state: { stateEpoch: 0, leaderEpoch: 0, startOffset: unsetOffset, deliveryCompleteCount: -1, batches: [] },
+};
+
+/** Whether a setting of this value has share state kept: Kafka's own tests name the persister that keeps none, or leave the name empty. */
+export function isShareStateKept(persisterClassName: string): boolean {
+  return persisterClassName !== "" && !persisterClassName.endsWith(".NoOpStatePersister");
+}
 
 export class SharePersister {
   private readonly parts: AddressParts;
   private readonly local: ShareCoordinator;
+  private readonly isKept: boolean;
 
-  constructor(parts: AddressParts, local: ShareCoordinator) {
+  constructor(parts: AddressParts, local: ShareCoordinator, isKept: boolean) {
     this.parts = parts;
     this.local = local;
+    this.isKept = isKept;
   }
 
   private addressOf(key: ShareKey): ShardAddress {
@@ -43,6 +56,7 @@ export class SharePersister {
   }
 
   async initialize(key: ShareKey, ask: { stateEpoch: number; startOffset: number }): Promise<ShareOutcome> {
+    if (!this.isKept) return done;
     const at = this.addressOf(key);
     if (at === "here") return this.local.initialize(key, ask);
     const { startOffset, stateEpoch } = ask;
@@ -51,6 +65,7 @@ export class SharePersister {
   }
 
   async read(key: ShareKey, leaderEpoch: number): Promise<ToldShareRead> {
+    if (!this.isKept) return nothingKept;
     const at = this.addressOf(key);
     if (at === "here") return this.local.read(key, leaderEpoch);
     const answer = await askFor(
@@ -68,6 +83,7 @@ export class SharePersister {
   }
 
   async write(key: ShareKey, write: ShareWrite): Promise<ShareOutcome> {
+    if (!this.isKept) return done;
     const at = this.addressOf(key);
     if (at === "here") return this.local.write(key, write);
     const { deliveryCompleteCount, leaderEpoch, startOffset, stateBatches, stateEpoch } = write;
@@ -82,6 +98,7 @@ export class SharePersister {
   }
 
   async delete(key: ShareKey): Promise<ShareOutcome> {
+    if (!this.isKept) return done;
     const at = this.addressOf(key);
     if (at === "here") return this.local.delete(key);
     const { partition } = key;
@@ -89,6 +106,7 @@ export class SharePersister {
   }
 
   async summary(key: ShareKey): Promise<ToldShareRead> {
+    if (!this.isKept) return nothingKept;
     const at = this.addressOf(key);
     if (at === "here") return this.local.summary(key);
     const asked = { partition: key.partition, leaderEpoch: -1 };

@@ -79,6 +79,7 @@ const nodeNames: readonly string[] = [
   "group.share.min.record.lock.duration.ms",
   "group.share.min.session.timeout.ms",
   "group.share.partition.max.record.locks",
+  "group.share.persister.class.name",
   "group.share.record.lock.duration.ms",
   "group.share.session.timeout.ms",
   "inter.broker.listener.name",
