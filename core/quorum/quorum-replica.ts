@@ -41,7 +41,7 @@ import {
 } from "./metadata-quorum.ts";
 import { QuorumCore } from "./quorum-core.ts";
 import { loadQuorum, loadRefusal } from "./quorum-loader.ts";
-import type { QuorumOptions } from "./quorum-options.ts";
+import type { QuorumAddress, QuorumOptions } from "./quorum-options.ts";
 import { checkPosition, type PositionOutcome, type ReplicaKey, type ReplicatedLog } from "./replicated-log.ts";
 import { Leader } from "./roles/leader.ts";
 import type { RoleName } from "./roles/role.ts";
@@ -116,6 +116,18 @@ export class QuorumReplica implements MetadataQuorum, ReplicatedLog {
 
   get leaderAndEpoch(): LeaderAndEpoch {
     return this.core.leader;
+  }
+
+  /** Where the present leader is reached by other nodes; null where there is none, or its address is not known. */
+  get leaderAddress(): QuorumAddress | null {
+    const { core } = this;
+    const place = core.role.leaderPlace;
+    return core.leader.leaderId < 0 || place === null ? null : core.addressOf(place);
+  }
+
+  /** The listeners have seen all before it. */
+  get appliedOffset(): number {
+    return this.core.feed.nextOffset;
   }
 
   get roleName(): RoleName {

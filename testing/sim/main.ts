@@ -1,6 +1,8 @@
 // npm run sim -- quorum --seeds 1000 [--from 1] [--jobs 2]     many seeds; the first failures with the command that repeats them
+// npm run sim -- cluster --seeds 50                            whole clusters
 // npm run sim -- planted [--seeds 300] [--planted NAME]       every planted fault: after how many seeds it was found
 // npm run sim -- quorum --seed 42                              one seed, with its whole trace
+import { runClusterSeed } from "./cluster/cluster-sim.ts";
 import type { PlantedBug } from "./planted/plant.ts";
 import { quorumBugs } from "./planted/quorum-bugs.ts";
 import { runQuorumSeed } from "./quorum/quorum-sim.ts";
@@ -34,6 +36,11 @@ function optionsOf(args: readonly string[]): SimOptions {
 /** So many failures are shown; the run ends then. */
 const failuresMax = 3;
 
+/** A suite's seed, run. */
+function runSeed(suite: string, seed: number, keepsTrace = false) {
+  return suite === "cluster" ? runClusterSeed(seed, keepsTrace) : runQuorumSeed(seed, keepsTrace);
+}
+
 async function runSeeds({ from, seeds, suite }: SimOptions): Promise<number> {
   const beganMs = performance.now();
   let failures = 0;
@@ -42,7 +49,7 @@ async function runSeeds({ from, seeds, suite }: SimOptions): Promise<number> {
   let committed = 0;
   let done = 0;
   for (let seed = from; seed < from + seeds && failures < failuresMax; seed++) {
-    const result = await runQuorumSeed(seed);
+    const result = await runSeed(suite, seed);
     done++;
     simulatedMs += result.simulatedMs;
     eventCount += result.eventCount;
@@ -60,8 +67,8 @@ async function runSeeds({ from, seeds, suite }: SimOptions): Promise<number> {
   return failures;
 }
 
-async function runOne(seed: number): Promise<number> {
-  const result = await runQuorumSeed(seed, true);
+async function runOne(suite: string, seed: number): Promise<number> {
+  const result = await runSeed(suite, seed, true);
   console.log(result.trace);
   console.log(`seed ${seed}: hash ${result.hash}, ${result.failure ?? "all held"}`);
   return result.failure === null ? 0 : 1;
@@ -105,7 +112,7 @@ async function firstFailure(
 
 async function run(options: SimOptions): Promise<number> {
   if (options.suite === "planted") return runPlanted(options);
-  return options.seed === null ? runSeeds(options) : runOne(options.seed);
+  return options.seed === null ? runSeeds(options) : runOne(options.suite, options.seed);
 }
 
 process.exitCode = (await run(optionsOf(process.argv.slice(2)))) > 0 ? 1 : 0;
