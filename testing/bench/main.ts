@@ -4,6 +4,7 @@ import { rmSync } from "node:fs";
 import { dirname } from "node:path";
 import { parseArgs } from "node:util";
 import { brokerMeasures, measuredOnce } from "./broker-measures.ts";
+import { clusterRows } from "./cluster-measures.ts";
 import { coordinatorMeasures, coordinatorProperties, coordinatorsMeasuredOnce } from "./coordinator-measures.ts";
 import { logFigures, makeSegments, measureLog } from "./log-measures.ts";
 import { judge, type Measure, type Row } from "./measure.ts";
@@ -14,7 +15,7 @@ import { type Subject, type SubjectName, startSubject } from "./subject.ts";
 const usage = `npm run bench -- [MEASURE…] [options]
   MEASURE           start produce-64k produce-16k produce-single fetch latency memory partitions (all of these by default),
                     idle-groups offset-commit rebalance-classic rebalance-consumer transactions share-group load-offsets
-                    (coordinators: all of these),
+                    (coordinators: all of these), cluster (three nodes),
                     log: compaction, recovery, a start with many partitions, group commit
   --against kafka   run the same work on Apache Kafka (fetched with Maven) and print the ratios
   --rounds N        rounds of each measure, in turn on each side; the median counts (default 3)
@@ -128,7 +129,7 @@ async function main(): Promise<void> {
   const ofCoordinators = coordinatorMeasures(coordinatorSizes);
   const sets: Record<string, string[]> = { coordinators: ofCoordinators.map((each) => each.name) };
   const byDefault = ["start", ...measures.map((each) => each.name)];
-  const names = [...byDefault, ...ofCoordinators.map((each) => each.name), "log"];
+  const names = [...byDefault, ...ofCoordinators.map((each) => each.name), "log", "cluster"];
   const chosen = positionals.length === 0 ? byDefault : positionals.flatMap((name) => sets[name] ?? [name]);
   const unknown = chosen.find((name) => !names.includes(name));
   if (unknown !== undefined) throw new Error(`no measure is called ${unknown}; known are ${names.join(", ")}`);
@@ -142,6 +143,13 @@ async function main(): Promise<void> {
       for (const [index, value] of (await measureStart(values.quick ? 2 : 10)).entries()) samples[index]!.push(value);
     }
     rows.push(...startFigures.map((figure, index) => judge("start", figure, new Map([["blumfeld", samples[index]!]]))));
+  }
+  if (wanted("cluster")) {
+    const clusterSizes = values.quick
+      ? { bytes: 50e6, warmUpBytes: 10e6, paceSeconds: 5, kills: 1 }
+      : { bytes: 500e6, warmUpBytes: 200e6, paceSeconds: 20, kills: 3 };
+    const subjects: SubjectName[] = values.against === "kafka" ? ["blumfeld", "kafka"] : ["blumfeld"];
+    rows.push(...(await clusterRows(subjects, rounds, clusterSizes, values.broker)));
   }
   if (wanted("log")) rows.push(...(await logRows(values.against === "kafka", values.quick ? 1 : rounds, values.quick)));
   /** Runs these on subjects of their own; `cacheBytes` is how much of the page cache a round fills. */
