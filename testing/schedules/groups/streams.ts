@@ -5,7 +5,7 @@ import { ErrorCode, type StreamsGroupHeartbeatRequest } from "@blumfeld/core/pro
 import { rebalanceTimeoutMs, sessionTimeoutMs } from "./classic-member.ts";
 import { client, groupId, type Member, World } from "./world.ts";
 
-const stepCount = 50;
+const stepCount = 40;
 const membersAtOnceMax = 5;
 /** What the tasks of each subtopology read. */
 const sources = ["in", "repartition"] as const;
