@@ -100,8 +100,8 @@ async function prepare(name: SubjectName, dataDir: string, segments: string): Pr
   const broker = await start(name, dataDir, { "log.cleaner.enable": "false" });
   try {
     await using admin = new Admin({ bootstrapServers: broker.bootstrap });
-    const settings = { "cleanup.policy": "compact" };
-    await admin.createTopics([{ name: topic, partitions: 1, replicationFactor: 1, settings }] as never);
+    const configs = { "cleanup.policy": "compact" };
+    await admin.createTopics([{ name: topic, partitions: 1, replicationFactor: 1, configs }]);
     const folder = join(dataDir, `${topic}-0`);
     for (let tries = 0; !existsSync(folder) && tries < 200; tries++) await new Promise((wake) => setTimeout(wake, 50));
   } finally {
@@ -170,7 +170,7 @@ async function measureManyPartitions(name: SubjectName, dataDir: string, partiti
     // One topic of so many is an operation too large, for Kafka too.
     const half = Math.ceil(partitions / 2);
     for (const each of ["many-1", "many-2"])
-      await admin.createTopics([{ name: each, partitions: half, replicationFactor: 1 }] as never);
+      await admin.createTopics([{ name: each, partitions: half, replicationFactor: 1 }]);
     const folders = (): number => readdirSync(dataDir).filter((file) => file.startsWith("many-")).length;
     for (let tries = 0; folders() < 2 * half && tries < 1200; tries++)
       await new Promise((wake) => setTimeout(wake, 50));
@@ -193,7 +193,7 @@ async function commitRate(dataDir: string, properties: Properties, seconds: numb
   try {
     const bootstrapServers = broker.bootstrap;
     await using admin = new Admin({ bootstrapServers });
-    await admin.createTopics([{ name: topic, partitions: 1, replicationFactor: 1 }] as never);
+    await admin.createTopics([{ name: topic, partitions: 1, replicationFactor: 1 }]);
     let count = 0;
     let untilMs = Number.POSITIVE_INFINITY;
     const one = async (): Promise<void> => {

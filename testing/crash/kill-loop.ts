@@ -35,8 +35,8 @@ export interface KillLoopReport extends KillLoopProgress {
 }
 
 const topics = [
-  { name: "plain", partitions: 3, settings: {} },
-  { name: "compacted", partitions: 1, settings: { "cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.1" } },
+  { name: "plain", partitions: 3, configs: {} },
+  { name: "compacted", partitions: 1, configs: { "cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.1" } },
 ];
 const keyCount = 500;
 const recordBytes = 400;
@@ -127,8 +127,8 @@ async function stop(child: ChildProcess, signal: "SIGKILL" | "SIGTERM"): Promise
 
 async function createTopics(bootstrapServers: string): Promise<void> {
   await using admin = new Admin({ bootstrapServers });
-  for (const { name, partitions, settings } of topics)
-    await admin.createTopics([{ name, partitions, settings, replicationFactor: 1 }] as never);
+  for (const { name, partitions, configs } of topics)
+    await admin.createTopics([{ name, partitions, configs, replicationFactor: 1 }]);
 }
 
 /** Sends as fast as it may; `SIGKILL` comes after `killAfterMs`, in the middle of it. */
@@ -139,7 +139,13 @@ async function produceUntilKilled(
   killAfterMs: number,
   ledger: Ledger,
 ): Promise<void> {
-  const producer = new Producer({ bootstrapServers, acks: "all", requestTimeoutMs: 3000, deliveryTimeoutMs: 5000, retriesMax: 0 });
+  const producer = new Producer({
+    bootstrapServers,
+    acks: "all",
+    requestTimeoutMs: 3000,
+    deliveryTimeoutMs: 5000,
+    retriesMax: 0,
+  });
   let isKilled = false;
   const timer = setTimeout(() => {
     isKilled = true;
@@ -164,7 +170,7 @@ async function produceUntilKilled(
     clearTimeout(timer);
     // What is under way will not be answered any more; what was is in the ledger.
     await Promise.race([Promise.allSettled(under), new Promise((wake) => setTimeout(wake, 300))]);
-    await producer.close({ timeoutMs: 0 } as never).catch(() => {});
+    await producer.close({ timeoutMs: 0 }).catch(() => {});
   }
 }
 
