@@ -6,7 +6,7 @@ export type Ends = Readonly<Record<string, number>>;
 export type GroupView = { state: string; type: string; members: Record<string, number[]> };
 type Answer = MemberEvent & { id: number; value?: unknown; error?: string };
 
-const answerMsMax = 40_000;
+const answerMsMax = 90_000;
 
 export class Driver {
   readonly #answers: MemberEvent[] = [];

@@ -29,7 +29,10 @@ async function runMember() {
   const holding = new Holding();
   const look = () => {
     const now = consumer.assignments?.find(({ topic }) => topic === options.topic)?.partitions ?? [];
-    if (`${[...now].sort((a, b) => a - b)}` !== `${holding.held}`) holding.assigned(now);
+    if (`${[...now].sort((a, b) => a - b)}` === `${holding.held}`) return;
+    // It begins all its partitions anew at their committed offsets when some come or go.
+    holding.revoked();
+    holding.assigned(now);
   };
   consumer.on("consumer:group:rebalance", () => holding.revoked());
   if (isClassic) {
