@@ -13,7 +13,7 @@ import type { SessionOptions } from "./session.ts";
 const name = "kafka-tests";
 /** Lists of test classes in the adapter's folder. */
 const lists = ["broker.txt", "coordinators.txt"];
-const deadlineMs = 1_500_000;
+const deadlineMs = 900_000;
 /** Classes at a time: most of a test's time is waiting. */
 const jobs = 4;
 /** For one class, in seconds. */
