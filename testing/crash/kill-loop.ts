@@ -34,7 +34,7 @@ export interface KillLoopReport extends KillLoopProgress {
   readonly lost: readonly string[];
 }
 
-const topics = [
+const topics: readonly { name: string; partitions: number; configs: Record<string, string> }[] = [
   { name: "plain", partitions: 3, configs: {} },
   { name: "compacted", partitions: 1, configs: { "cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.1" } },
 ];
