@@ -3,5 +3,6 @@ export { type DescribedShareGroup, failedShareGroup } from "./group/share-descri
 export { type SharedTopic, ShareGroup } from "./group/share-group.ts";
 export type { ShareHeartbeatAnswer, ShareInitialization } from "./group/share-groups.ts";
 export * from "./share-partition.ts";
+export * from "./share-runs.ts";
 export * from "./state-batches.ts";
 export * from "./state-shard.ts";

@@ -4,12 +4,13 @@
 //   available     → acquired      a member fetched it; the delivery counts
 //   acquired      → acknowledged  accepted
 //   acquired      → archived      rejected, a gap, or its last delivery failed
+//   acquired      → archiving     rejected, or its last delivery failed, where the group has a dead-letter topic (KIP-1191)
+//   archiving     → archived      its dead letter is written
 //   acquired      → available     released, its lock ran out, or its member left
 //
-// Records are kept as runs of offsets, sorted and without holes from the start offset to the end offset; neighbours that say the same are joined.
 // A run whose next state waits to be persisted stays acquired by nobody else meanwhile, so that no record is ever finished twice.
-import { assert } from "../../base/index.ts";
 import { ErrorCode } from "../../protocol/index.ts";
+import { isFinalState, type OffsetSpan, type ShareRun, ShareRuns } from "./share-runs.ts";
 import { deliveryStates, type StateBatch } from "./state-batches.ts";
 import type { ShareState } from "./state-shard.ts";
 
@@ -21,6 +22,8 @@ export interface SharePartitionLimits {
   readonly recordLockCountMax: number;
   readonly recordLockMs: number;
   readonly deliveryCountMax: number;
+  /** What cannot be delivered is archived once its dead letter is written. */
+  readonly hasDeadLetters?: boolean;
 }
 
 export interface AcknowledgementBatch {
@@ -36,69 +39,79 @@ export interface AcquiredRange {
   readonly deliveryCount: number;
 }
 
+/** Records that wait for their dead letters. */
+export interface DeadLetterRange extends OffsetSpan {
+  readonly deliveryCount: number;
+  /** By a member; else the last of the deliveries failed. */
+  readonly isRejected: boolean;
+}
+
 /** To be persisted; `confirm` or `refuse` it once that is decided. */
 export interface ShareTransition {
   readonly startOffset: number;
   readonly deliveryCompleteCount: number;
+  /** In rising order, disjoint. */
   readonly batches: readonly StateBatch[];
+  /** To be written once it is confirmed. */
+  readonly deadLetters: readonly DeadLetterRange[];
 }
 
 interface Change {
   readonly state: number;
   readonly deliveryCount: number;
+  readonly isRejected?: boolean;
 }
 
-interface Run {
-  first: number;
-  last: number;
-  state: number;
-  deliveryCount: number;
-  /** Null unless acquired. */
-  memberId: string | null;
-  lockUntilMs: number;
-  /** What it becomes once persisted. */
-  pending: { readonly transition: ShareTransition; readonly change: Change } | null;
+interface Pending {
+  readonly transition: ShareTransition;
+  readonly change: Change;
 }
 
-const { available, acquired, acknowledged, archived } = deliveryStates;
+type Run = ShareRun<Pending>;
+type ChangeSpan = OffsetSpan & { readonly change: (run: Run) => Change };
+
+export interface AcquireAsk {
+  readonly memberId: string;
+  /** Where the fetch began: what lies between it and the first batch is not in the log any more. */
+  readonly fetchOffset: number;
+  readonly batches: readonly OffsetSpan[];
+  readonly recordCountMax: number;
+  readonly batchRecordCount: number;
+  readonly isStrict: boolean;
+}
+
+const { available, acquired, acknowledged, archived, archiving } = deliveryStates;
 
 export class SharePartition {
-  private runs: Run[] = [];
-  private start: number;
-  /** The offset after the last run. */
-  private next: number;
+  private readonly runs: ShareRuns<Pending>;
+  /** No lock runs out before; infinite where nothing is locked. */
+  private lockFromMs = Number.POSITIVE_INFINITY;
 
   /** `startOffset`: the stored one, or where a group that begins here is to begin. */
   constructor(state: Pick<ShareState, "batches"> | null, startOffset: number) {
-    this.start = startOffset;
-    this.next = startOffset;
-    for (const batch of state?.batches ?? []) {
-      if (batch.lastOffset < this.next) continue;
-      const first = Math.max(batch.firstOffset, this.next);
+    const runs = new ShareRuns<Pending>(startOffset);
+    this.runs = runs;
+    for (const { firstOffset, lastOffset, deliveryState, deliveryCount } of state?.batches ?? []) {
+      if (lastOffset < runs.end) continue;
       // What nothing was written about was delivered and never finished.
-      if (first > this.next) this.push(this.next, first - 1, available, 0);
-      const isOpen = batch.deliveryState === available || batch.deliveryState === acquired;
-      this.push(first, batch.lastOffset, isOpen ? available : batch.deliveryState, batch.deliveryCount);
+      runs.append(firstOffset - 1, available, 0);
+      const isOpen = deliveryState === available || deliveryState === acquired;
+      runs.append(lastOffset, isOpen ? available : deliveryState, deliveryCount);
     }
-    this.advanceStart();
-  }
-
-  private push(first: number, last: number, state: number, deliveryCount: number): void {
-    this.runs.push({ first, last, state, deliveryCount, memberId: null, lockUntilMs: 0, pending: null });
-    this.next = last + 1;
+    runs.dropFinished();
   }
 
   get startOffset(): number {
-    return this.start;
+    return this.runs.start;
   }
 
   get endOffset(): number {
-    return this.next;
+    return this.runs.end;
   }
 
   /** For tests and for people: what is known of each range. */
   states(): { first: number; last: number; state: number; deliveryCount: number; memberId: string | null }[] {
-    return this.runs.map(({ first, last, state, deliveryCount, memberId }) => ({
+    return [...this.runs].map(({ first, last, state, deliveryCount, memberId }) => ({
       ...{ first, last, state, deliveryCount, memberId },
     }));
   }
@@ -107,88 +120,79 @@ export class SharePartition {
 
   /** From where a member is to be served next. */
   nextFetchOffset(): number {
-    for (const run of this.runs) if (run.state === available) return run.first;
-    return this.next;
+    return this.runs.firstAvailable() ?? this.runs.end;
   }
 
   /** False while all that may be in flight is: then nothing new is delivered. */
   canAcquire(limits: SharePartitionLimits): boolean {
-    if (this.next - this.start < limits.recordLockCountMax) return true;
-    return this.runs.some(({ state }) => state === available);
+    return this.runs.end - this.runs.start < limits.recordLockCountMax || this.runs.availableCount > 0;
   }
 
   /**
    * Gives what is available of `batches` (first and last offsets, in order) to the member. Batches are taken whole and the last may pass
    * `recordCountMax`, unless `isStrict`.
    */
-  acquire(
-    ask: {
-      readonly memberId: string;
-      /** Where the fetch began: what lies between it and the first batch is not in the log any more. */
-      readonly fetchOffset: number;
-      readonly batches: readonly { readonly first: number; readonly last: number }[];
-      readonly recordCountMax: number;
-      readonly batchRecordCount: number;
-      readonly isStrict: boolean;
-    },
-    limits: SharePartitionLimits,
-    nowMs: number,
-  ): AcquiredRange[] {
+  acquire(ask: AcquireAsk, limits: SharePartitionLimits, nowMs: number): AcquiredRange[] {
     const { batches, isStrict, memberId, recordCountMax } = ask;
     const lastBatch = batches[batches.length - 1];
     if (lastBatch === undefined) return [];
     this.skipHole(ask.fetchOffset, batches[0]!.first);
     this.extend(batches, ask, limits);
-    const taken: Run[] = [];
+    const spans: OffsetSpan[] = [];
     let count = 0;
-    const from = this.indexAt(batches[0]!.first);
-    for (let index = from; index < this.runs.length && count < recordCountMax; index++) {
-      const run = this.runs[index]!;
-      if (run.first > lastBatch.last) break;
+    for (const run of this.runs.overlapping({ first: batches[0]!.first, last: lastBatch.last })) {
+      if (count >= recordCountMax) break;
       if (run.state !== available) continue;
       const first = Math.max(run.first, batches[0]!.first);
       let last = Math.min(run.last, lastBatch.last);
       const strictLast = first + (recordCountMax - count) - 1;
       if (last > strictLast) last = isStrict ? strictLast : Math.min(last, batchEndOf(batches, strictLast));
-      const own = this.cut(first, last);
-      index = this.runs.indexOf(own, from);
-      own.state = acquired;
-      own.deliveryCount++;
-      own.memberId = memberId;
-      own.lockUntilMs = nowMs + limits.recordLockMs;
-      taken.push(own);
+      spans.push({ first, last });
       count += last - first + 1;
     }
+    const lockUntilMs = nowMs + limits.recordLockMs;
+    const taken: (OffsetSpan & { readonly deliveryCount: number })[] = [];
+    this.runs.update(spans, (run) => {
+      run.state = acquired;
+      run.deliveryCount++;
+      run.memberId = memberId;
+      run.lockUntilMs = lockUntilMs;
+      taken.push({ first: run.first, last: run.last, deliveryCount: run.deliveryCount });
+    });
+    if (taken.length > 0) this.lockFromMs = Math.min(this.lockFromMs, lockUntilMs);
     return rangesOf(taken, batches, Math.max(1, ask.batchRecordCount));
   }
 
   /** Nobody can be given what is not there: it is finished. Not persisted, as every reader finds the same hole. */
   private skipHole(from: number, first: number): void {
     if (from >= first) return;
-    for (const run of this.runsIn(from, first - 1)) if (run.state === available) run.state = archived;
-    if (this.next < first) this.push(this.next, first - 1, archived, 0);
-    this.advanceStart();
+    this.runs.update([{ first: from, last: first - 1 }], (run) => {
+      if (run.state === available) run.state = archived;
+    });
+    this.runs.append(first - 1, archived, 0);
+    this.runs.dropFinished();
   }
 
   /** New offsets become available, as far as the bounds on what is in flight let them. */
   private extend(
-    batches: readonly { readonly first: number; readonly last: number }[],
+    batches: readonly OffsetSpan[],
     ask: { readonly recordCountMax: number; readonly isStrict: boolean },
     limits: SharePartitionLimits,
   ): void {
+    const { end, start } = this.runs;
     const last = batches[batches.length - 1]!.last;
-    const room = limits.recordLockCountMax - (this.next - this.start);
-    if (last < this.next || room <= 0) return;
+    const room = limits.recordLockCountMax - (end - start);
+    if (last < end || room <= 0) return;
     // With an empty window it begins where the log goes on.
     const newMax = Math.max(1, Math.min(room, ask.recordCountMax));
-    const strictLast = this.next + newMax - 1;
-    const end = last <= strictLast ? last : ask.isStrict ? strictLast : batchEndOf(batches, strictLast);
-    this.push(this.next, Math.min(end, last), available, 0);
+    const strictLast = end + newMax - 1;
+    const newLast = last <= strictLast ? last : ask.isStrict ? strictLast : batchEndOf(batches, strictLast);
+    this.runs.append(Math.min(newLast, last), available, 0);
   }
 
   // --- acknowledging ---------------------------------------------------------------------------
 
-  /** Renews locks; what else the batches say is to be persisted. Nothing changes where any of them is refused. */
+  /** Renews locks; what else the batches (in rising order) say is to be persisted. Nothing changes where any of them is refused. */
   acknowledge(
     memberId: string,
     batches: readonly AcknowledgementBatch[],
@@ -199,215 +203,175 @@ export class SharePartition {
       const problem = this.problemOf(memberId, batch);
       if (problem !== ErrorCode.NONE) return { errorCode: problem };
     }
-    const changes: { first: number; last: number; change: (run: Run) => Change }[] = [];
+    const changes: ChangeSpan[] = [];
+    const renewed: OffsetSpan[] = [];
     for (const { firstOffset, lastOffset, types } of batches) {
       // What lies below the start offset is finished already.
       for (const { first, last, type } of typedRanges(firstOffset, lastOffset, types)) {
-        if (last < this.start) continue;
-        const from = Math.max(first, this.start);
-        if (type === acknowledgeTypes.renew) this.renew(from, last, nowMs + limits.recordLockMs);
-        else changes.push({ first: from, last, change: (run) => changeFor(type, run.deliveryCount, limits) });
+        if (last < this.startOffset) continue;
+        const span = { first: Math.max(first, this.startOffset), last };
+        if (type === acknowledgeTypes.renew) renewed.push(span);
+        else changes.push({ ...span, change: (run) => changeFor(type, run.deliveryCount, limits) });
       }
     }
+    this.runs.update(renewed, (run) => {
+      run.lockUntilMs = nowMs + limits.recordLockMs;
+    });
     return { errorCode: 0, transition: this.begin(changes) };
   }
 
   private problemOf(memberId: string, { firstOffset, lastOffset }: AcknowledgementBatch): number {
-    if (lastOffset < this.start) return ErrorCode.NONE;
-    if (lastOffset >= this.next) return ErrorCode.INVALID_REQUEST;
-    for (let index = this.indexAt(Math.max(firstOffset, this.start)); index < this.runs.length; index++) {
-      const run = this.runs[index]!;
-      if (run.first > lastOffset) break;
+    const { end, start } = this.runs;
+    if (lastOffset < start) return ErrorCode.NONE;
+    if (lastOffset >= end) return ErrorCode.INVALID_REQUEST;
+    for (const run of this.runs.overlapping({ first: Math.max(firstOffset, start), last: lastOffset }))
       if (run.state !== acquired || run.pending !== null || run.memberId !== memberId)
         return ErrorCode.INVALID_RECORD_STATE;
-    }
     return ErrorCode.NONE;
-  }
-
-  private renew(first: number, last: number, untilMs: number): void {
-    for (const run of this.runsIn(first, last)) run.lockUntilMs = untilMs;
   }
 
   /** What a member that leaves had and did not finish comes back; it may not have seen it, so that the delivery does not count. */
   releaseMember(memberId: string): ShareTransition | null {
-    const held = this.runs.filter((run) => run.memberId === memberId && run.pending === null);
-    return this.begin(
-      held.map(({ first, last }) => ({
-        ...{ first, last },
-        change: (run: Run) => ({ state: available, deliveryCount: Math.max(0, run.deliveryCount - 1) }),
-      })),
+    if (this.runs.heldCount(memberId) === 0) return null;
+    return this.release(
+      (run) => run.memberId === memberId,
+      ({ deliveryCount }) => ({ state: available, deliveryCount: Math.max(0, deliveryCount - 1) }),
     );
   }
 
   /** Locks that have run out. */
   expireLocks(limits: SharePartitionLimits, nowMs: number): ShareTransition | null {
-    const due = this.runs.filter((run) => run.state === acquired && run.pending === null && run.lockUntilMs <= nowMs);
-    return this.begin(
-      due.map(({ first, last }) => ({
-        ...{ first, last },
-        change: (run: Run) => changeFor(acknowledgeTypes.release, run.deliveryCount, limits),
-      })),
+    if (this.lockFromMs > nowMs) return null;
+    const transition = this.release(
+      (run) => run.lockUntilMs <= nowMs,
+      ({ deliveryCount }) => changeFor(acknowledgeTypes.release, deliveryCount, limits),
     );
+    // Seldom: a look through all runs costs less than a queue of locks, nearly all of which are given back long before.
+    this.lockFromMs = Number.POSITIVE_INFINITY;
+    for (const run of this.runs) this.noteLock(run);
+    return transition;
   }
 
-  /** When the next lock runs out; null while nothing is locked. */
+  private noteLock({ lockUntilMs, pending, state }: Run): void {
+    if (state === acquired && pending === null && lockUntilMs < this.lockFromMs) this.lockFromMs = lockUntilMs;
+  }
+
+  private release(isMeant: (run: Run) => boolean, change: (run: Run) => Change): ShareTransition | null {
+    const changes: ChangeSpan[] = [];
+    for (const run of this.runs)
+      if (run.state === acquired && run.pending === null && isMeant(run))
+        changes.push({ first: run.first, last: run.last, change });
+    return this.begin(changes);
+  }
+
+  /** No lock runs out before; null while nothing is locked. */
   nextLockMs(): number | null {
-    let next: number | null = null;
-    for (const { state, pending, lockUntilMs } of this.runs)
-      if (state === acquired && pending === null && (next === null || lockUntilMs < next)) next = lockUntilMs;
-    return next;
+    return this.lockFromMs === Number.POSITIVE_INFINITY ? null : this.lockFromMs;
   }
 
-  /** Records that nobody may see (aborted transactions): finished without being delivered. */
-  archive(ranges: readonly { readonly first: number; readonly last: number }[]): ShareTransition | null {
-    return this.begin(
-      ranges.map(({ first, last }) => ({
-        first: Math.max(first, this.start),
-        last: Math.min(last, this.next - 1),
-        change: (run: Run) => ({ state: archived, deliveryCount: run.deliveryCount }),
-      })),
-    );
+  /** Records that nobody may see (aborted transactions), in rising order: finished without being delivered. */
+  archive(ranges: readonly OffsetSpan[]): ShareTransition | null {
+    return this.finish(ranges, () => true);
+  }
+
+  /** Their dead letters are written. */
+  finishDeadLetters(ranges: readonly OffsetSpan[]): ShareTransition | null {
+    return this.finish(ranges, ({ state }) => state === archiving);
+  }
+
+  private finish(ranges: readonly OffsetSpan[], isMeant: (run: Run) => boolean): ShareTransition | null {
+    const change = ({ deliveryCount, state }: Run): Change => ({
+      state: isFinalState(state) ? state : archived,
+      deliveryCount,
+    });
+    const spans: ChangeSpan[] = [];
+    for (const { first, last } of ranges) {
+      const span = { first: Math.max(first, this.startOffset), last: Math.min(last, this.endOffset - 1) };
+      for (const run of this.runs.overlapping(span)) {
+        if (run.pending !== null || !isMeant(run)) continue;
+        spans.push({ first: Math.max(run.first, span.first), last: Math.min(run.last, span.last), change });
+      }
+    }
+    return this.begin(spans);
+  }
+
+  /** What waits for its dead letter, as far as nothing is on its way to be persisted. The reason is not kept: it shows in the count. */
+  deadLetters({ deliveryCountMax }: SharePartitionLimits): DeadLetterRange[] {
+    const ranges: DeadLetterRange[] = [];
+    for (const { deliveryCount, first, last, pending, state } of this.runs)
+      if (state === archiving && pending === null)
+        ranges.push({ first, last, deliveryCount, isRejected: deliveryCount < deliveryCountMax });
+    return ranges;
   }
 
   /** The log begins later now: what was below is gone. */
   moveStart(logStartOffset: number): void {
-    if (logStartOffset <= this.start) return;
-    this.splitBefore(logStartOffset);
-    this.runs = this.runs.filter(({ last }) => last >= logStartOffset);
-    this.start = logStartOffset;
-    this.next = Math.max(this.next, logStartOffset);
-    this.advanceStart();
+    this.runs.dropBefore(logStartOffset);
   }
 
   // --- persisting ------------------------------------------------------------------------------
 
-  private begin(
-    changes: readonly { readonly first: number; readonly last: number; readonly change: (run: Run) => Change }[],
-  ): ShareTransition | null {
+  private begin(changes: readonly ChangeSpan[]): ShareTransition | null {
     const batches: StateBatch[] = [];
-    const transition = { startOffset: this.start, deliveryCompleteCount: 0, batches };
-    for (const { first, last, change } of changes) {
-      for (const run of this.runsIn(first, last)) {
-        if (run.pending !== null) continue;
-        const next = change(run);
-        run.pending = { transition, change: next };
-        const { state, deliveryCount } = next;
-        const before = batches[batches.length - 1];
-        const joins =
-          before !== undefined &&
-          before.lastOffset + 1 === run.first &&
-          before.deliveryState === state &&
-          before.deliveryCount === deliveryCount;
-        if (joins) batches[batches.length - 1] = { ...before, lastOffset: run.last };
-        else batches.push({ firstOffset: run.first, lastOffset: run.last, deliveryState: state, deliveryCount });
-      }
-    }
-    if (batches.length === 0) return null;
-    transition.deliveryCompleteCount = this.completeCount(transition);
-    return transition;
-  }
-
-  /** What is finished, with what `transition` finishes. */
-  private completeCount(transition: ShareTransition): number {
-    let count = 0;
-    for (const run of this.runs) {
-      const state = run.pending?.transition === transition ? run.pending.change.state : run.state;
-      if (isFinal(state)) count += run.last - run.first + 1;
-    }
-    return count;
+    const deadLetters: DeadLetterRange[] = [];
+    const { finishedCount, start } = this.runs;
+    const transition = { startOffset: start, deliveryCompleteCount: finishedCount, batches, deadLetters };
+    this.runs.update(changes, (run, span) => {
+      if (run.pending !== null) return;
+      const { first, last } = run;
+      const change = span.change(run);
+      run.pending = { transition, change };
+      const { deliveryCount, isRejected, state } = change;
+      pushBatch(batches, { firstOffset: first, lastOffset: last, deliveryState: state, deliveryCount });
+      if (state === archiving) deadLetters.push({ first, last, deliveryCount, isRejected: isRejected === true });
+      if (isFinalState(state) && !isFinalState(run.state)) transition.deliveryCompleteCount += last - first + 1;
+    });
+    return batches.length === 0 ? null : transition;
   }
 
   confirm(transition: ShareTransition): void {
-    for (const run of this.runs) {
-      if (run.pending?.transition !== transition) continue;
+    this.runs.update(spansOf(transition), (run) => {
+      if (run.pending?.transition !== transition) return;
       const { state, deliveryCount } = run.pending.change;
       Object.assign(run, { state, deliveryCount, memberId: null, lockUntilMs: 0, pending: null });
-    }
-    this.join();
-    this.advanceStart();
+    });
+    this.runs.dropFinished();
   }
 
   /** It could not be persisted: who had the records has them still, until the locks run out. */
   refuse(transition: ShareTransition): void {
-    for (const run of this.runs) if (run.pending?.transition === transition) run.pending = null;
-  }
-
-  private advanceStart(): void {
-    let finished = 0;
-    while (finished < this.runs.length && isFinal(this.runs[finished]!.state)) finished++;
-    if (finished === 0) return;
-    this.start = this.runs[finished - 1]!.last + 1;
-    this.runs.splice(0, finished);
-  }
-
-  private join(): void {
-    const joined: Run[] = [];
-    for (const run of this.runs) {
-      const last = joined[joined.length - 1];
-      const isSame =
-        last !== undefined &&
-        last.pending === null &&
-        run.pending === null &&
-        last.state === run.state &&
-        last.deliveryCount === run.deliveryCount &&
-        last.memberId === run.memberId &&
-        last.lockUntilMs === run.lockUntilMs;
-      if (isSame) last.last = run.last;
-      else joined.push(run);
-    }
-    this.runs = joined;
-  }
-
-  // --- runs ------------------------------------------------------------------------------------
-
-  /** The first run that ends at or after `offset`. */
-  private indexAt(offset: number): number {
-    let from = 0;
-    let end = this.runs.length;
-    while (from < end) {
-      const middle = (from + end) >> 1;
-      if (this.runs[middle]!.last < offset) from = middle + 1;
-      else end = middle;
-    }
-    return from;
-  }
-
-  /** Cuts runs so that `first` to `last` are whole ones. */
-  private runsIn(first: number, last: number): Run[] {
-    if (first > last) return [];
-    this.splitBefore(first);
-    this.splitBefore(last + 1);
-    const from = this.indexAt(first);
-    let to = from;
-    while (to < this.runs.length && this.runs[to]!.last <= last) to++;
-    return this.runs.slice(from, to);
-  }
-
-  /** One run for a range that lies in one. */
-  private cut(first: number, last: number): Run {
-    const run = this.runsIn(first, last)[0];
-    assert(run !== undefined && run.first === first, `no run at ${first}`);
-    return run;
-  }
-
-  private splitBefore(offset: number): void {
-    const index = this.indexAt(offset);
-    const run = this.runs[index];
-    if (run === undefined || run.first >= offset) return;
-    this.runs.splice(index, 1, { ...run, last: offset - 1 }, { ...run, first: offset });
+    this.runs.update(spansOf(transition), (run) => {
+      if (run.pending?.transition !== transition) return;
+      run.pending = null;
+      this.noteLock(run);
+    });
   }
 }
 
-function isFinal(state: number): boolean {
-  return state === acknowledged || state === archived;
+function spansOf({ batches }: ShareTransition): OffsetSpan[] {
+  return batches.map(({ firstOffset, lastOffset }) => ({ first: firstOffset, last: lastOffset }));
+}
+
+function pushBatch(batches: StateBatch[], batch: StateBatch): void {
+  const last = batches[batches.length - 1];
+  const joins =
+    last !== undefined &&
+    last.lastOffset + 1 === batch.firstOffset &&
+    last.deliveryState === batch.deliveryState &&
+    last.deliveryCount === batch.deliveryCount;
+  if (joins) batches[batches.length - 1] = { ...last, lastOffset: batch.lastOffset };
+  else batches.push(batch);
 }
 
 function changeFor(type: number, deliveryCount: number, limits: SharePartitionLimits): Change {
+  const undelivered = limits.hasDeadLetters === true ? archiving : archived;
   switch (type) {
     case acknowledgeTypes.accept:
       return { state: acknowledged, deliveryCount };
     case acknowledgeTypes.release:
-      return { state: deliveryCount >= limits.deliveryCountMax ? archived : available, deliveryCount };
+      return { state: deliveryCount >= limits.deliveryCountMax ? undelivered : available, deliveryCount };
+    case acknowledgeTypes.reject:
+      return { state: undelivered, deliveryCount, isRejected: true };
     default:
       return { state: archived, deliveryCount };
   }
@@ -418,7 +382,7 @@ function* typedRanges(
   firstOffset: number,
   lastOffset: number,
   types: readonly number[],
-): Generator<{ first: number; last: number; type: number }> {
+): Generator<OffsetSpan & { readonly type: number }> {
   if (types.length === 1) {
     yield { first: firstOffset, last: lastOffset, type: types[0]! };
     return;
@@ -432,15 +396,21 @@ function* typedRanges(
 }
 
 /** The end of the batch that holds `offset`. */
-function batchEndOf(batches: readonly { readonly first: number; readonly last: number }[], offset: number): number {
-  for (const { last } of batches) if (last >= offset) return last;
-  return offset;
+function batchEndOf(batches: readonly OffsetSpan[], offset: number): number {
+  let from = 0;
+  let end = batches.length;
+  while (from < end) {
+    const middle = (from + end) >> 1;
+    if (batches[middle]!.last < offset) from = middle + 1;
+    else end = middle;
+  }
+  return batches[from]?.last ?? offset;
 }
 
 /** What the member is told: cut at batches' ends once `batchRecordCount` is reached, so that it can acknowledge in such pieces. */
 function rangesOf(
-  taken: readonly Run[],
-  batches: readonly { readonly first: number; readonly last: number }[],
+  taken: readonly (OffsetSpan & { readonly deliveryCount: number })[],
+  batches: readonly OffsetSpan[],
   batchRecordCount: number,
 ): AcquiredRange[] {
   const ranges: AcquiredRange[] = [];

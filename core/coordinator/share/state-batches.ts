@@ -2,7 +2,7 @@
 // in place, so that who holds one may keep it.
 
 /** As the records of `__share_group_state` and the protocol number them. */
-export const deliveryStates = { available: 0, acquired: 1, acknowledged: 2, archived: 4 } as const;
+export const deliveryStates = { available: 0, acquired: 1, acknowledged: 2, archiving: 3, archived: 4 } as const;
 
 export interface StateBatch {
   readonly firstOffset: number;
