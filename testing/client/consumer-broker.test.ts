@@ -83,6 +83,39 @@ describe.each(["classic", "consumer"] as const)("the %s protocol", (groupProtoco
     expect(values).toEqual([..."aaabb"].map((letter) => `${prefix}-${letter}`));
   });
 
+  test("a pattern of the brokers' language", async () => {
+    const prefix = named("broker-pattern");
+    await filled(`${prefix}-a`, 1, 3);
+    await filled(`${prefix}-b`, 1, 3);
+    await using consumer = consumerOf({ groupProtocol, groupId: prefix });
+    consumer.subscribe({ pattern: `${prefix}-[b-z]` });
+    const topics: string[] = [];
+    while (topics.length < 3) topics.push(...(await consumer.poll(50)).map(({ topic }) => topic));
+    expect(topics).toEqual(Array.from({ length: 3 }, () => `${prefix}-b`));
+  });
+
+  test("a member with a name of its own comes back to its partitions", async () => {
+    const topic = named("static");
+    await filled(topic, 4, 0);
+    const options = (groupInstanceId: string) => ({ groupProtocol, groupId: topic, groupInstanceId });
+    await using other = consumerOf(options("other"));
+    const events: RebalanceEvent[] = [];
+    other.subscribe([topic], { onRebalance: (event) => events.push(event) });
+    const first = consumerOf(options("one"));
+    first.subscribe([topic]);
+    while (first.assignment().length !== 2 || other.assignment().length !== 2)
+      await Promise.all([first.poll(50), other.poll(50)]);
+    const before = first.assignment();
+    for (let round = 0; round < 5; round++) await Promise.all([first.poll(50), other.poll(50)]);
+    const told = events.length;
+    await first.close();
+    await using again = consumerOf(options("one"));
+    again.subscribe([topic]);
+    while (again.assignment().length !== 2) await Promise.all([again.poll(50), other.poll(50)]);
+    expect(again.assignment()).toEqual(before);
+    expect(events.slice(told).flatMap(({ assigned, revoked }) => [...assigned, ...revoked])).toEqual([]);
+  });
+
   test("concurrent handlers: each message once, in order within its key, and what is committed is done", async () => {
     const topic = named("concurrent");
     await filled(topic, 3, 600, 30);

@@ -8,7 +8,9 @@ import {
   type MemberSubscription,
   rangeAssignor,
   roundRobinAssignor,
+  stickyAssignor,
 } from "./assignors.ts";
+import { readStickyState, writeStickyState } from "./sticky-user-data.ts";
 
 function member(
   memberId: string,
@@ -154,4 +156,55 @@ test("of two claims the later generation counts; of one generation neither", () 
   expect(shown(cooperativeStickyAssignor.assign(late, counts))).toEqual({ a: [], b: ["t0"] });
   const same = late.map((one) => ({ ...one, generation: 2 }));
   expect(shown(cooperativeStickyAssignor.assign(same, counts))).toEqual({ a: ["t0"], b: [] });
+});
+
+describe("sticky", () => {
+  const had = (topic: string, partitions: readonly number[], generation: number) =>
+    stickyAssignor.userData!({
+      topics: [topic],
+      assigned: partitions.map((partition) => ({ topic, partition })),
+      generation,
+    });
+
+  test("members that gave everything up keep what they told of", () => {
+    const members = [
+      member("a", ["t"], { userData: had("t", [0, 3, 4], 7) }),
+      member("b", ["t"], { userData: had("t", [1, 2, 5], 7) }),
+      member("c", ["t"]),
+    ];
+    const assignment = shown(stickyAssignor.assign(members, sizes({ t: 6 })));
+    expect(Object.values(assignment).map((partitions) => partitions.length)).toEqual([2, 2, 2]);
+    expect(["t0", "t3", "t4"]).toEqual(expect.arrayContaining(assignment.a!));
+    expect(["t1", "t2", "t5"]).toEqual(expect.arrayContaining(assignment.b!));
+  });
+
+  test("of two that tell of one partition the later generation is believed", () => {
+    const members = [
+      member("old", ["t"], { userData: had("t", [0, 1], 3) }),
+      member("new", ["t"], { userData: had("t", [0], 4) }),
+    ];
+    expect(shown(stickyAssignor.assign(members, sizes({ t: 2 })))).toEqual({ new: ["t0"], old: ["t1"] });
+  });
+
+  test("the bytes are those of Kafka's StickyAssignorUserData v1", () => {
+    const bytes = had("ab", [1, 2], 9)!;
+    expect(bytes.toString("hex")).toBe("00000001" + "00026162" + "00000002" + "00000001" + "00000002" + "00000009");
+    expect(readStickyState(bytes)).toEqual({
+      assigned: [
+        { topic: "ab", partition: 1 },
+        { topic: "ab", partition: 2 },
+      ],
+      generation: 9,
+    });
+    // Version 0 ends before the generation.
+    expect(readStickyState(bytes.subarray(0, -4)).generation).toBe(-1);
+  });
+
+  test.each(["00000001", "7fffffff", "00000001000261627fffffff", "ffff"])(
+    "bytes that are none say nothing: %s",
+    (hex) => {
+      expect(readStickyState(Buffer.from(hex, "hex"))).toEqual({ assigned: [], generation: -1 });
+      expect(writeStickyState({ assigned: [], generation: -1 })).toHaveLength(8);
+    },
+  );
 });
