@@ -1,10 +1,11 @@
 // Makes empty directories into a node's, as Kafka's storage tool would for the same settings.
-import type { Disk, Random, Uuid } from "@blumfeld/core/base";
+import type { Disk, Random } from "@blumfeld/core/base";
 import { formatStorage as formatDirectories } from "@blumfeld/core/controller";
 import type { BrokerSettings } from "@blumfeld/core/model/settings";
 import { metaPropertiesName, parseMetaProperties } from "@blumfeld/core/quorum";
 import { FileDisk } from "@blumfeld/host/disk";
 import { systemClock, systemRandom } from "@blumfeld/host/process";
+import { checkInitialControllers, type InitialControllers } from "./format-options.ts";
 import { StartRefused } from "./start-refused.ts";
 
 export interface Formatted {
@@ -12,13 +13,25 @@ export interface Formatted {
   readonly directories: readonly string[];
 }
 
-/** Static voters where controller.quorum.voters names them, else a dynamic quorum of this node alone. */
+export interface FormatPlan {
+  readonly clusterId: string | null;
+  readonly initialControllers?: InitialControllers;
+  /** Default: the newest of production. */
+  readonly metadataVersion?: number;
+  readonly features?: ReadonlyMap<string, number>;
+}
+
+/** Static voters where controller.quorum.voters names them; else, on a controller, a dynamic quorum of this node alone unless the plan says otherwise. */
 export function formatNode(
   settings: BrokerSettings,
-  ports: { readonly disk: Disk; readonly random: Random; readonly nowMs: number; readonly clusterId: string | null },
+  ports: FormatPlan & { readonly disk: Disk; readonly random: Random; readonly nowMs: number },
 ): Formatted {
-  const { controllerListenerNames, listeners, logDirectories, metadataLogDirectory, nodeId, quorumVoters } =
+  const { features, initialControllers = { kind: "default" }, metadataVersion } = ports;
+  const { controllerListenerNames, isController, listeners, logDirectories, metadataLogDirectory, nodeId } =
     settings.shape;
+  const isAlone =
+    initialControllers.kind === "standalone" ||
+    (initialControllers.kind === "default" && isController && settings.shape.quorumVoters.length === 0);
   const endpoints = listeners
     .filter(({ listenerName }) => controllerListenerNames.includes(listenerName))
     .map(({ listenerName: name, host, port }) => ({ name, host, port }));
@@ -30,7 +43,10 @@ export function formatNode(
     ...(ports.clusterId === null ? {} : { clusterId: ports.clusterId }),
     logDirectories,
     metadataDirectory: metadataLogDirectory,
-    standalone: quorumVoters.length === 0 ? { endpoints } : null,
+    standalone: isAlone ? { endpoints } : null,
+    initialVoters: initialControllers.kind === "named" ? initialControllers.voters : null,
+    ...(metadataVersion === undefined ? {} : { metadataVersion }),
+    ...(features === undefined ? {} : { features }),
   });
   return { clusterId, directories: [...new Set([...logDirectories, metadataLogDirectory])] };
 }
@@ -38,8 +54,9 @@ export function formatNode(
 /** For the command line: formatted directories are refused, or left as they are where `ignoreFormatted` says so. */
 export function formatStorage(
   settings: BrokerSettings,
-  options: { readonly clusterId: Uuid | null; readonly ignoreFormatted: boolean },
+  options: FormatPlan & { readonly ignoreFormatted: boolean },
 ): Formatted {
+  checkInitialControllers(settings, options.initialControllers ?? { kind: "default" });
   const disk = new FileDisk();
   const { logDirectories, metadataLogDirectory } = settings.shape;
   const directories = [...new Set([...logDirectories, metadataLogDirectory])];
@@ -55,10 +72,5 @@ export function formatStorage(
       "use it as it is (--ignore-formatted), or choose an empty directory",
     );
   }
-  return formatNode(settings, {
-    disk,
-    random: systemRandom,
-    nowMs: systemClock.wallMs(),
-    clusterId: options.clusterId,
-  });
+  return formatNode(settings, { ...options, disk, random: systemRandom, nowMs: systemClock.wallMs() });
 }

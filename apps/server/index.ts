@@ -3,7 +3,13 @@
 //   await using broker = await startBroker({ storage: "memory", port: 0 });
 //   // any Kafka client connects to broker.bootstrap
 
-export { type Formatted, formatStorage } from "./format.ts";
+export { type FormatPlan, type Formatted, formatStorage } from "./format.ts";
+export {
+  type InitialControllers,
+  parseFeatures,
+  parseInitialControllers,
+  parseReleaseVersion,
+} from "./format-options.ts";
 export { createProcessLogger, type LogLevel, silentLogger } from "./logger.ts";
 export { configureNode, type NodeOptions, parseAddress, SettingsRefused } from "./options.ts";
 export { type RunningBroker, type StartOptions, startBroker } from "./start-broker.ts";

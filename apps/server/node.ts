@@ -6,7 +6,7 @@
 //        closed → locks released.
 import { allowAll, Broker, followMovedReplica, takeDirectoryOffline } from "@blumfeld/broker";
 import { ControllerServer } from "@blumfeld/broker/controller-listener";
-import { MetadataNode, newIncarnationId } from "@blumfeld/broker/metadata";
+import { ForeignCluster, MetadataNode, newIncarnationId } from "@blumfeld/broker/metadata";
 import { PeerConnections, type Peers } from "@blumfeld/broker/peers";
 import {
   type Clock,
@@ -94,6 +94,13 @@ export async function startNode(parts: NodeParts): Promise<RunningNode> {
 
 function told(error: unknown): unknown {
   if (error instanceof LogDirectoryProblem) return new StartRefused("directory-in-use", error.message, "", error);
+  if (error instanceof ForeignCluster)
+    return new StartRefused(
+      "directory-foreign",
+      error.message,
+      "name that cluster's controllers in controller.quorum.voters or controller.quorum.bootstrap.servers, or format empty directories with the other cluster's id",
+      error,
+    );
   return diskRefused(error);
 }
 

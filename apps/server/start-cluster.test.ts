@@ -28,7 +28,7 @@ test("what one broker is told, all know; what was acknowledged outlives its lead
   expect(new Set(cluster.nodes.map(({ bootstrap }) => bootstrap)).size).toBe(3);
   // Any broker takes it to the controller.
   for (const { bootstrap, nodeId } of cluster.nodes)
-    await adminAt(bootstrap).createTopic({ name: `by-${nodeId}`, partitions: 1, replicas: 3 });
+    await adminAt(bootstrap).createTopic({ name: `by-${nodeId}`, partitions: 1, replicationFactor: 3 });
   for (const { bootstrap } of cluster.nodes) {
     const admin = adminAt(bootstrap);
     await expect

@@ -1,6 +1,6 @@
 // The active controller's watch over the other brokers: takes their heartbeats, fences those that fall silent. Its timers run while this node
 // leads; the decisions are core's.
-import type { Clock, Logger, TimerHandle, Timers } from "@blumfeld/core/base";
+import type { Clock, Logger, TimerHandle, Timers, Uuid } from "@blumfeld/core/base";
 import {
   BrokerSessions,
   brokerHeartbeat,
@@ -16,8 +16,8 @@ const checksInSession = 8;
 
 export interface BrokerWatchOptions {
   readonly controller: Controller;
-  /** Never taken for silent: it ends with this process. */
-  readonly ownBrokerId: number;
+  /** Of this process, whose broker is never taken for silent: it ends with it. One that was here before it is. */
+  readonly ownIncarnationId: Uuid;
   /** broker.session.timeout.ms */
   readonly sessionMs: number;
   /** Of the last committed record. */
@@ -71,10 +71,10 @@ export class BrokerWatch {
   }
 
   private check(): void {
-    const { clock, controller, logger, ownBrokerId } = this.options;
+    const { clock, controller, logger, ownIncarnationId } = this.options;
     for (const brokerId of this.sessions.expired(clock.monotonicMs())) {
       // The process is its own witness: it was held up as a whole, and its broker's next heartbeat is as late as this check.
-      if (brokerId === ownBrokerId) continue;
+      if (controller.image.cluster.broker(brokerId)?.incarnationId === ownIncarnationId) continue;
       this.sessions.forget(brokerId);
       logger.warn({ brokerId }, "the broker fell silent and is fenced: others lead its partitions");
       controller

@@ -61,6 +61,16 @@ import { LeaderElections } from "./leader-elections.ts";
 import { LocalControllerChannel } from "./local-controller-channel.ts";
 import { ProducerIdBlocks } from "./producer-id-blocks.ts";
 
+/** A controller that this node was told of belongs to another cluster than its directories. */
+export class ForeignCluster extends Error {
+  override name = "ForeignCluster";
+  constructor(clusterId: string) {
+    super(
+      `the controllers that this node is told of are of another cluster; its directories are of cluster ${clusterId}`,
+    );
+  }
+}
+
 export interface MetadataNodeOptions {
   readonly settings: BrokerSettings;
   readonly storage: Storage;
@@ -117,8 +127,15 @@ export class MetadataNode implements MetadataSource, ClusterAccess {
   private readonly producerIds: ProducerIdBlocks;
   private offlineDirectories: Uuid[] = [];
   private isClosed = false;
+  private readonly foreign: { readonly isForeign: boolean };
 
-  private constructor(options: MetadataNodeOptions, publisher: MetadataPublisher, quorum: QuorumReplica) {
+  private constructor(
+    options: MetadataNodeOptions,
+    publisher: MetadataPublisher,
+    quorum: QuorumReplica,
+    foreign: { readonly isForeign: boolean },
+  ) {
+    this.foreign = foreign;
     const { clock, logger, random, settings, storage, timers } = options;
     const { nodeId } = storage;
     this.options = options;
@@ -185,11 +202,11 @@ export class MetadataNode implements MetadataSource, ClusterAccess {
   }
 
   private makeWatch(controller: Controller): BrokerWatch {
-    const { clock, logger, settings, storage, timers } = this.options;
+    const { clock, incarnationId, logger, settings, timers } = this.options;
     return new BrokerWatch({
       ...{ clock, logger, timers, controller },
       // This process is its own witness.
-      ownBrokerId: storage.nodeId,
+      ownIncarnationId: incarnationId,
       sessionMs: settings.get("broker.session.timeout.ms"),
       committedOffset: () => this.quorum.highWatermark - 1,
     });
@@ -216,6 +233,7 @@ export class MetadataNode implements MetadataSource, ClusterAccess {
     publisher.onImage((delta, image) => applyDynamicSettings(settings, storage.nodeId, delta, image));
     const bootstrap = readBootstrap(options.disk, storage.metadataDirectory.path);
     if (bootstrap !== null && "kind" in bootstrap) return bootstrap;
+    const foreign = { isForeign: false };
     const started = QuorumReplica.start({
       ...options,
       ...{ isController, nodeId: storage.nodeId, clusterId: storage.clusterId },
@@ -240,6 +258,9 @@ export class MetadataNode implements MetadataSource, ClusterAccess {
       },
       listeners: [publisher],
       snapshotSource: () => publisher.snapshotRecords(),
+      onForeignCluster: () => {
+        foreign.isForeign = true;
+      },
     });
     if (started.kind === "refused") return started;
     const supported = supportedFeatures(settings.get("unstable.feature.versions.enable"));
@@ -249,7 +270,7 @@ export class MetadataNode implements MetadataSource, ClusterAccess {
       await started.quorum.close();
       return refusal;
     }
-    const node = new MetadataNode(options, publisher, started.quorum);
+    const node = new MetadataNode(options, publisher, started.quorum, foreign);
     // A cluster of its own is complete when this returns; any other needs nodes that may start later.
     if (node.isActiveController) await node.becomeKnown();
     return { kind: "started", node };
@@ -350,6 +371,7 @@ export class MetadataNode implements MetadataSource, ClusterAccess {
     const { clock, logger, timers } = this.options;
     let toldMs = clock.monotonicMs();
     while (!this.isClosed && !(await this.isCaughtUp())) {
+      if (this.foreign.isForeign) throw new ForeignCluster(this.clusterId);
       if (clock.monotonicMs() - toldMs > catchUpSilenceMs) {
         toldMs = clock.monotonicMs();
         logger.warn(

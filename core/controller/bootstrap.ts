@@ -78,6 +78,10 @@ export interface FormatOptions {
   readonly metadataVersion?: number;
   /** For a dynamic quorum (kraft.version 1) of this node alone; null for static voters (kraft.version 0). */
   readonly standalone: { readonly endpoints: Voter["endpoints"] } | null;
+  /** The first voters of a dynamic quorum, this node with its directory's id among them where it is one. Default: as `standalone` says. */
+  readonly initialVoters?: readonly Voter[] | null;
+  /** Levels that differ from those of a new cluster at `metadataVersion`; 0 leaves a feature out. */
+  readonly features?: ReadonlyMap<string, number>;
   /** SCRAM users and the like, written with the first records. */
   readonly records?: readonly MetadataRecordInit[];
 }
@@ -87,9 +91,15 @@ export function formatStorage(options: FormatOptions): { readonly clusterId: str
   const { disk, metadataDirectory, nodeId, nowMs, random } = options;
   const clusterId = options.clusterId ?? randomUuid(random);
   const metadataVersion = options.metadataVersion ?? metadataVersions.latestProduction;
-  const bootstrap = [...featureRecords(featuresOfNewCluster(metadataVersion)), ...(options.records ?? [])];
+  const levels = new Map(featuresOfNewCluster(metadataVersion));
+  for (const [name, level] of options.features ?? []) {
+    if (level === 0) levels.delete(name);
+    else levels.set(name, level);
+  }
+  const bootstrap = [...featureRecords(levels), ...(options.records ?? [])];
+  const own = options.initialVoters?.find(({ id }) => id === nodeId)?.directoryId ?? null;
   for (const path of new Set([...options.logDirectories, metadataDirectory])) {
-    const directoryId = randomUuid(random);
+    const directoryId = path === metadataDirectory && own !== null ? own : randomUuid(random);
     disk.makeDirectory(path);
     if (path === metadataDirectory) {
       formatMetadataDirectory(options, path, directoryId);
@@ -105,11 +115,13 @@ export function formatStorage(options: FormatOptions): { readonly clusterId: str
 
 function formatMetadataDirectory(options: FormatOptions, path: string, directoryId: Uuid): void {
   const { disk, nodeId, nowMs, standalone } = options;
-  if (standalone === null) return;
+  const alone = standalone === null ? null : [{ id: nodeId, directoryId, endpoints: standalone.endpoints }];
+  const voters = options.initialVoters ?? alone;
+  if (voters === null) return;
   const metadataPath = `${path}/${metadataLogFolder}`;
   disk.makeDirectory(metadataPath);
   const id = { endOffset: 0, epoch: 0 };
-  const quorum = { kraftVersion: 1, voters: [{ id: nodeId, directoryId, endpoints: standalone.endpoints }] };
+  const quorum = { kraftVersion: 1, voters };
   writeSnapshotNow(disk, metadataPath, { id, lastContainedMs: nowMs, nowMs, quorum }, [], snapshotFileName(id));
 }
 

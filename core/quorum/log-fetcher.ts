@@ -140,6 +140,7 @@ export class LogFetcher {
     const partition = response.responses[0]?.partitions[0];
     if (response.errorCode !== ErrorCode.NONE || partition === undefined) {
       core.options.logger.warn({ errorCode: response.errorCode }, "a fetch of the metadata log was refused");
+      if (response.errorCode === ErrorCode.INCONSISTENT_CLUSTER_ID) core.options.onForeignCluster?.();
       this.retryAfter(turn);
       return;
     }

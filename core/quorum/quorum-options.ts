@@ -77,6 +77,8 @@ export interface QuorumOptions {
   readonly snapshotSource: SnapshotSource;
   /** Null: a node alone, which can only be a quorum by itself. */
   readonly send?: QuorumSend | null;
+  /** A node that was asked is of another cluster; it is asked again all the same. */
+  readonly onForeignCluster?: () => void;
   /** The log or its disk failed: this node cannot be part of the quorum any more. */
   readonly onFailure: (error: unknown) => void;
 }

@@ -1,9 +1,11 @@
 // `blum storage`: data directories before and between starts. Works on files, needs no running broker.
 import { randomUuid } from "@blumfeld/core/base";
 import type { BrokerSettings } from "@blumfeld/core/model/settings";
+import type { InitialControllers } from "blumfeld";
 import { Command } from "commander";
 import { CliFailure } from "../failure.ts";
-import { type CliIo, report } from "../io.ts";
+import { collect } from "../flags.ts";
+import { type CliIo, exitCode, report } from "../io.ts";
 import { textPairs, textTable } from "../text-table.ts";
 
 interface StorageFlags {
@@ -12,6 +14,10 @@ interface StorageFlags {
   readonly json?: boolean;
   readonly clusterId?: string;
   readonly ignoreFormatted?: boolean;
+  readonly standalone?: boolean;
+  readonly initialControllers?: string | false;
+  readonly releaseVersion?: string;
+  readonly feature?: readonly string[];
 }
 
 const examples = `
@@ -19,6 +25,8 @@ Examples:
   blum storage info --data blumfeld-data
   blum storage random-uuid
   blum storage format --config server.properties --cluster-id "$(blum storage random-uuid)"
+  blum storage format --config server.properties --cluster-id ID --initial-controllers 1@a:9093:DIR1,2@b:9093:DIR2,3@c:9093:DIR3
+  blum storage format --config server.properties --cluster-id ID --no-initial-controllers
 
 A broker formats empty directories by itself when it starts; format is for those who want the cluster's id to be theirs.`;
 
@@ -44,6 +52,11 @@ export function createStorageCommand(io: CliIo): Command {
   withDirectories(storage.command("format").description("Make empty directories into a node's."))
     .option("-t, --cluster-id <uuid>", "the cluster's id (default: a random one)")
     .option("-g, --ignore-formatted", "leave directories alone that are formatted already")
+    .option("-s, --standalone", "a dynamic quorum that begins with this controller alone (the default without voters)")
+    .option("-I, --initial-controllers <id@host:port:dir,…>", "a dynamic quorum that begins with these controllers")
+    .option("-N, --no-initial-controllers", "a controller that joins a quorum later")
+    .option("-r, --release-version <version>", "begin at this metadata.version, such as 4.1 or 4.1-IV0")
+    .option("-f, --feature <name=level>", "begin a feature at another level; repeat for more", collect, [])
     .action((flags: StorageFlags) => format(io, flags));
   return storage;
 }
@@ -82,8 +95,27 @@ async function info(io: CliIo, flags: StorageFlags): Promise<void> {
   );
 }
 
+async function initialControllersOf(flags: StorageFlags, settings: BrokerSettings): Promise<InitialControllers> {
+  const { initialControllers: named, standalone } = flags;
+  if (standalone === true && named !== undefined)
+    throw new CliFailure(
+      "--standalone stands beside another way to begin a quorum",
+      "keep one of --standalone, --initial-controllers and --no-initial-controllers",
+      exitCode.usage,
+    );
+  if (standalone === true) return { kind: "standalone" };
+  if (named === undefined) return { kind: "default" };
+  if (named === false) return { kind: "none" };
+  const { parseInitialControllers } = await import("blumfeld");
+  const [listener] = settings.shape.controllerListenerNames;
+  return { kind: "named", voters: parseInitialControllers(named, listener ?? "CONTROLLER") };
+}
+
 async function format(io: CliIo, flags: StorageFlags): Promise<void> {
-  const [{ formatStorage }, { parseUuid }] = await Promise.all([import("blumfeld"), import("@blumfeld/core/base")]);
+  const [{ formatStorage, parseFeatures, parseReleaseVersion }, { parseUuid }] = await Promise.all([
+    import("blumfeld"),
+    import("@blumfeld/core/base"),
+  ]);
   const clusterId = flags.clusterId === undefined ? null : parseUuid(flags.clusterId);
   if (flags.clusterId !== undefined && clusterId === null)
     throw new CliFailure(
@@ -91,7 +123,13 @@ async function format(io: CliIo, flags: StorageFlags): Promise<void> {
       "draw one with `blum storage random-uuid`",
     );
   const settings = await settingsOf(flags);
-  const formatted = formatStorage(settings, { clusterId, ignoreFormatted: flags.ignoreFormatted === true });
+  const formatted = formatStorage(settings, {
+    clusterId,
+    ignoreFormatted: flags.ignoreFormatted === true,
+    initialControllers: await initialControllersOf(flags, settings),
+    features: parseFeatures(flags.feature ?? []),
+    ...(flags.releaseVersion === undefined ? {} : { metadataVersion: parseReleaseVersion(flags.releaseVersion) }),
+  });
   report(io, flags, formatted, () =>
     textPairs([
       ["cluster", formatted.clusterId],
