@@ -41,6 +41,8 @@ function runSeed(suite: string, seed: number, keepsTrace = false) {
   return suite === "cluster" ? runClusterSeed(seed, keepsTrace) : runQuorumSeed(seed, keepsTrace);
 }
 
+const progressEvery = 1000;
+
 async function runSeeds({ from, seeds, suite }: SimOptions): Promise<number> {
   const beganMs = performance.now();
   let failures = 0;
@@ -51,6 +53,7 @@ async function runSeeds({ from, seeds, suite }: SimOptions): Promise<number> {
   for (let seed = from; seed < from + seeds && failures < failuresMax; seed++) {
     const result = await runSeed(suite, seed);
     done++;
+    if (done % progressEvery === 0) console.log(`${suite}: ${done} seeds so far, ${failures} failed`);
     simulatedMs += result.simulatedMs;
     eventCount += result.eventCount;
     committed += result.committedCount;

@@ -130,6 +130,7 @@ class SimConnection implements Connection {
   private peer!: SimConnection;
   private handler!: ConnectionHandler;
   private received: Buffer[] = [];
+  private onTheWay: { readonly sentMs: number; readonly work: () => void }[] = [];
   private isPaused = false;
   private isEnded = false;
   private isClosing = false;
@@ -162,25 +163,30 @@ class SimConnection implements Connection {
     if (sent !== undefined) this.links.world.at(0, this.owner, sent);
   }
 
-  /** In the order of sending, to the peer's process. */
+  /** In the order of sending, to the peer's process. What comes to a cut link waits, and all behind it. */
   private carry(work: () => void): void {
     const { links } = this;
     const { world } = links;
-    const sentMs = world.nowMs;
+    this.onTheWay.push({ sentMs: world.nowMs, work });
     const arrive = (): void => {
+      const [first] = this.onTheWay;
+      if (first === undefined) return;
       if (links.isCut(this.localAddress, this.remoteAddress)) {
-        if (world.nowMs - sentMs > heldMsMax) {
-          this.finish("ETIMEDOUT");
-          this.peer.finish("ETIMEDOUT");
-          return;
-        }
-        world.at(retryMs, this.peer.owner, arrive);
+        if (world.nowMs - first.sentMs <= heldMsMax) world.at(retryMs, this.peer.owner, arrive);
+        else this.breakOff();
         return;
       }
-      work();
+      this.onTheWay.shift();
+      first.work();
     };
     this.lastArrivalMs = Math.max(this.lastArrivalMs, world.nowMs + links.latencyMs());
     world.at(this.lastArrivalMs - world.nowMs, this.peer.owner, arrive);
+  }
+
+  private breakOff(): void {
+    this.onTheWay = [];
+    this.peer.finish("ETIMEDOUT");
+    if (this.owner.isAlive) this.finish("ETIMEDOUT");
   }
 
   private onBytes(bytes: Buffer): void {
