@@ -170,3 +170,28 @@ describe("group commit", () => {
     expect([log.isOffline, log.writtenEndOffset]).toEqual([true, 0]);
   });
 });
+
+describe("preallocate", () => {
+  test("gives the segment that is written to its full length, and takes back what is left at a roll and a stop", async () => {
+    const disk = new FaultyDisk();
+    const config = { preallocate: true, segmentBytes: 4096 };
+    const size = (base: number): number => disk.status(`/one/t-0/${String(base).padStart(20, "0")}.log`)!.sizeBytes;
+    const manager = await open(disk, {}, config);
+    const log = manager.getOrCreate(place(0), { topicId: null, directory: "/one" });
+    append(log);
+    log.writePending();
+    expect(size(0)).toBe(4096);
+    log.roll();
+    append(log);
+    log.writePending();
+    expect([size(0), size(3)]).toEqual([log.forCleaner.segments[0]!.writtenBytes, 4096]);
+    const expected = servedRecords(log);
+    disk.crash();
+    const killed = await open(disk, {}, config);
+    expect(servedRecords(killed.log(place(0))!)).toEqual(expected);
+    append(killed.log(place(0))!);
+    await killed.close({ brokerEpoch: 1 });
+    expect(size(3)).toBe(2 * size(0));
+    expect((await open(disk, {}, config)).log(place(0))!.logEndOffset).toBe(9);
+  });
+});

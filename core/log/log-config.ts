@@ -32,7 +32,7 @@ export interface LogConfig {
   readonly flushMessages: number;
   readonly flushMs: number;
   readonly fileDeleteDelayMs: number;
-  /** Kept for DescribeConfigs and for files that Kafka preallocated; this log does not allocate ahead. */
+  /** The segment that is written to has its full length from the start. */
   readonly preallocate: boolean;
   readonly deleteRetentionMs: number;
   readonly minCleanableDirtyRatio: number;

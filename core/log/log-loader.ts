@@ -3,6 +3,7 @@
 import { DiskError, type Uuid } from "../base/index.ts";
 import {
   batchBaseOffset,
+  batchHeaderBytes,
   batchLastOffset,
   batchLeaderEpoch,
   batchMaxTimestamp,
@@ -293,8 +294,10 @@ class LogLoader {
       }
       nextOffset = lastOffset + 1;
     }
-    const cut = fileBytes - segment.sizeBytes;
-    if (cut > 0) segment.log.truncate(segment.sizeBytes);
+    const rest = fileBytes - segment.sizeBytes;
+    // What was allocated ahead and never written to is no loss.
+    const cut = state.config.preallocate && isZero(segment, fileBytes) ? 0 : rest;
+    if (rest > 0) segment.log.truncate(segment.sizeBytes);
     segment.writtenBytes = segment.sizeBytes;
     segment.closeTimeIndex();
     segment.indexes.write();
@@ -343,6 +346,13 @@ class LogLoader {
       state.environment.logger.warn({ folder: state.folder, code: error.code }, "no producer snapshot after recovery");
     }
   }
+}
+
+/** Whether nothing was ever written behind the last whole batch: as far as the next header shows. */
+function isZero(segment: Segment, fileBytes: number): boolean {
+  const header = Buffer.alloc(Math.min(batchHeaderBytes, fileBytes - segment.sizeBytes));
+  segment.log.read(header, segment.sizeBytes);
+  return header.every((byte) => byte === 0);
 }
 
 const segmentSuffixes = [fileSuffix.log, fileSuffix.offsetIndex, fileSuffix.timeIndex, fileSuffix.transactionIndex];

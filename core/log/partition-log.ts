@@ -400,6 +400,8 @@ export class PartitionLog {
     const { state } = this;
     assert(!this.pending.isInFlight, "a log cannot be closed while a write is under way");
     if (!state.isOffline) {
+      this.writePendingOnly();
+      state.active.trim();
       this.flush();
       for (const segment of state.segments) {
         if (!segment.isOnDisk || (segment !== state.active && !segment.indexes.needsWrite)) continue;

@@ -7,7 +7,7 @@ import type { LeaderEpochEntry } from "./checkpoint-files.ts";
 import { isFull } from "./environment.ts";
 import type { LogState } from "./log-state.ts";
 import { encodeSnapshot } from "./producer-snapshot.ts";
-import type { Segment, SegmentMark } from "./segment.ts";
+import { type Segment, type SegmentMark, segmentBytesMax } from "./segment.ts";
 import { unwrittenEntriesMax } from "./segment-indexes.ts";
 
 interface Window {
@@ -133,7 +133,10 @@ export class PendingWrites {
       state.environment.saveRecoveryPoints(state.directory);
       state.isRecoveryPointLowered = false;
     }
+    const { preallocate, segmentBytes } = state.config;
+    if (preallocate) segment.preallocate(Math.min(segmentBytes, segmentBytesMax));
     if (rolled === null) return;
+    rolled.closed.trim();
     // An empty file, too, says where the log begins or goes on, should its neighbours go.
     void rolled.closed.log;
     void segment.log;

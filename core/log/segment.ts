@@ -70,6 +70,7 @@ export class Segment {
   private file: DiskFile | null = null;
   private isFileMade: boolean;
   private bytesSinceIndexEntry = 0;
+  private isPreallocated = false;
   /** As it was found at start-up: its indexes are complete. */
   private isUntouched: boolean;
   /** -1: no batch has one. Unread until asked for. */
@@ -140,6 +141,20 @@ export class Segment {
       this.firstTimestampRead = walk.next() ? batchMaxTimestamp(walk.piece, walk.at) : -1;
     }
     return this.firstTimestampRead;
+  }
+
+  /** Gives the file its full length ahead (the `preallocate` setting), so that appending never changes its size. */
+  preallocate(bytes: number): void {
+    if (this.isPreallocated || this.writtenBytes > 0) return;
+    this.log.truncate(bytes);
+    this.isPreallocated = true;
+  }
+
+  /** What was allocated ahead and not used goes back. */
+  trim(): void {
+    if (!this.isPreallocated) return;
+    this.log.truncate(this.writtenBytes);
+    this.isPreallocated = false;
   }
 
   /** Counts a batch that is queued at the segment's end. */
@@ -280,6 +295,7 @@ export class Segment {
     this.isUntouched = false;
     const cut = this.writtenBytes - sizeBytes;
     this.log.truncate(sizeBytes);
+    this.isPreallocated = false;
     this.sizeBytes = this.writtenBytes = sizeBytes;
     this.recentFrom = Math.min(this.recentFrom, sizeBytes);
     this.bytesSinceIndexEntry = 0;

@@ -36,7 +36,6 @@ function shippedSource(): string {
 const passedOn = new Set([
   "local.retention.bytes",
   "local.retention.ms",
-  "preallocate",
   "remote.log.copy.disable",
   "remote.log.delete.on.disable",
   "remote.storage.enable",

@@ -171,6 +171,7 @@ const logNames: readonly string[] = [
   "log.message.timestamp.after.max.ms",
   "log.message.timestamp.before.max.ms",
   "log.message.timestamp.type",
+  "log.preallocate",
   "log.retention.bytes",
   "log.retention.hours",
   "log.retention.minutes",
@@ -222,6 +223,7 @@ const topicNames: readonly string[] = [
   "message.timestamp.before.max.ms",
   "message.timestamp.type",
   "min.cleanable.dirty.ratio",
+  "preallocate",
   "min.compaction.lag.ms",
   "retention.bytes",
   "retention.ms",
@@ -273,7 +275,6 @@ const reasons: readonly (readonly [pattern: RegExp, reason: ActedOn])[] = [
     /^(metric|metrics|kafka\.metrics|auto\.include\.jmx)/,
     { kind: "needless", why: "metrics are read over HTTP (blum start --metrics)" },
   ],
-  [/preallocate$/, { kind: "needless", why: "files are not allocated ahead" }],
   [/\.class(\.name|\.path)?$|^config\.providers$/, { kind: "needless", why: "it names a Java class" }],
   [
     /^(replica|replication|num\.replica|alter\.log\.dirs|leader\.|follower\.|auto\.leader|controlled\.shutdown|broker\.heartbeat|broker\.session|inter\.broker|controller\.socket|initial\.broker)/,
