@@ -179,7 +179,15 @@ function replicationOf(options: BrokerOptions, partitions: PartitionManager): Re
     image: () => metadata.image,
     brokerEpoch: () => cluster.brokerEpoch,
     channel: options.controllerChannel,
+    directories: directoriesOf(options),
   });
   partitions.replication = replication;
   return replication;
+}
+
+/** The log directories with their ids, where both are known. */
+function directoriesOf({ config, logManager }: BrokerOptions): { path: string; directoryId: Uuid }[] {
+  const { directoryIds } = config;
+  if (directoryIds.length !== logManager.directories.length) return [];
+  return logManager.directories.map(({ path }, index) => ({ path, directoryId: directoryIds[index]! }));
 }

@@ -22,5 +22,7 @@ export function takeDirectoryOffline(partitions: PartitionManager, directory: st
 export function followMovedReplica(partitions: PartitionManager, previous: PartitionLog, next: PartitionLog): void {
   const { topic, partition } = previous.topicPartition;
   const moved = partitions.get(topic, partition);
-  if (moved?.log === previous) moved.log = next;
+  if (moved?.log !== previous) return;
+  moved.log = next;
+  partitions.onReplicaMoved(moved);
 }

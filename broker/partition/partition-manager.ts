@@ -137,6 +137,7 @@ export class PartitionManager implements PartitionHost {
 
   /** At start: everything that the image has for this broker. */
   loadImage(image: MetadataImage): void {
+    this.image = image;
     this.applyWhole(image);
   }
 
@@ -160,9 +161,10 @@ export class PartitionManager implements PartitionHost {
       if (partition !== undefined) this.removePartition(partition, true);
       return;
     }
-    if (partition === undefined) partition = this.addPartition(topic, index);
+    const directoryId = image.directories[image.replicas.indexOf(this.nodeId)];
+    if (partition === undefined) partition = this.addPartition(topic, index, directoryId);
     const change = partition.apply(image);
-    this.replication.onPartition(partition);
+    this.replication.onPartition(partition, directoryId);
     if (change === "same") return;
     for (const observer of this.observers.get(topic.name) ?? []) {
       if (change === "leader") observer.onLeader(partition);
@@ -170,9 +172,16 @@ export class PartitionManager implements PartitionHost {
     }
   }
 
-  private addPartition(topic: TopicImage, index: number): Partition {
+  /** A replica has moved to another log directory of this broker. */
+  onReplicaMoved(partition: Partition): void {
+    const image = this.image?.topics.byId.get(partition.topicId)?.partitions[partition.index];
+    if (image === undefined) return;
+    this.replication.onPartition(partition, image.directories[image.replicas.indexOf(this.nodeId)]);
+  }
+
+  private addPartition(topic: TopicImage, index: number, directoryId: Uuid | undefined): Partition {
     // A topic of this name with another id was removed before: its delta named it.
-    const log = this.openLog({ topic: topic.name, partition: partitionIndexOf(index) }, topic.id);
+    const log = this.openLog({ topic: topic.name, partition: partitionIndexOf(index) }, topic.id, directoryId);
     const partition = new Partition(this, topic.name, topic.id, index, log);
     let partitions = this.byTopicId.get(topic.id);
     if (partitions === undefined) {
@@ -184,9 +193,12 @@ export class PartitionManager implements PartitionHost {
     return partition;
   }
 
-  private openLog(topicPartition: TopicPartition, topicId: Uuid): PartitionLog | null {
+  /** Where the metadata says, if it names a directory of this broker; else where there is room. */
+  private openLog(topicPartition: TopicPartition, topicId: Uuid, directoryId: Uuid | undefined): PartitionLog | null {
+    const directory = directoryId === undefined ? null : this.replication.directoryOf(directoryId);
+    const options = { topicId, isNew: !this.isLoadingImage, ...(directory === null ? {} : { directory }) };
     try {
-      return this.parts.logManager.getOrCreate(topicPartition, { topicId, isNew: !this.isLoadingImage });
+      return this.parts.logManager.getOrCreate(topicPartition, options);
     } catch (error) {
       if (!(error instanceof DiskError)) throw error;
       this.parts.logger.error(

@@ -1,4 +1,5 @@
 // What partitions need of whoever replicates them: what is known of the other brokers, and the ways to the controller and to leaders.
+import type { Uuid } from "@blumfeld/core/base";
 import type { IsrWish, ReplicaMembership } from "@blumfeld/core/replication";
 import type { Partition } from "./partition.ts";
 
@@ -10,8 +11,10 @@ export interface PartitionReplication {
   readonly localBrokerEpoch: () => number;
   /** A leader asks the controller for other in-sync replicas; its partition hears the answer. */
   alterIsr(partition: Partition, wish: IsrWish): void;
-  /** The metadata has said something of the partition: who leads it, in which epoch. */
-  onPartition(partition: Partition): void;
+  /** The metadata has said something of the partition: who leads it, in which epoch, and in which directory this replica lies. */
+  onPartition(partition: Partition, directoryId: Uuid | undefined): void;
+  /** The log directory of this broker with the id; null where it has none such. */
+  directoryOf(directoryId: Uuid): string | null;
   /** It is gone from this broker. */
   onRemoved(partition: Partition): void;
 }
@@ -23,5 +26,6 @@ export const noReplication: PartitionReplication = {
   localBrokerEpoch: () => -1,
   alterIsr() {},
   onPartition() {},
+  directoryOf: () => null,
   onRemoved() {},
 };

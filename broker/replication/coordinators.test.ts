@@ -210,7 +210,7 @@ describe("coordinators of several brokers", () => {
       const local = { partitionOf: () => partition } as unknown as ConstructorParameters<typeof SharePersister>[1];
       if (made.image.topics.get(shareGroupStateTopic)!.partitions[partition]!.leader === 1) continue;
       remote++;
-      const persister = new SharePersister(parts, local);
+      const persister = new SharePersister(parts, local, true);
       const codeOf = ({ errorCode }: { errorCode: number }): number => errorCode;
       const begun = await settled(() => persister.initialize(key, { stateEpoch: 3, startOffset: 10 }), codeOf);
       expect(begun.errorCode).toBe(0);

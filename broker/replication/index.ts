@@ -1,4 +1,5 @@
 // Replication of data between brokers.
+export * from "./directory-assignments.ts";
 export * from "./fetch-entry.ts";
 export * from "./isr-changes.ts";
 export * from "./replica-fetcher.ts";

@@ -5,7 +5,7 @@ import { RecordBatchBuilder } from "@blumfeld/core/model";
 import { ApiKey, ErrorCode } from "@blumfeld/core/protocol";
 import { afterEach, describe, expect, it } from "vitest";
 import type { FixtureClient } from "../fixture/broker-fixture.ts";
-import { DataCluster, until } from "../fixture/data-cluster.ts";
+import { DataCluster, directoryOf, until } from "../fixture/data-cluster.ts";
 
 function batch(value: string, count = 1): Buffer {
   const builder = new RecordBatchBuilder();
@@ -268,6 +268,23 @@ describe("replication", () => {
       expect(stored.indexOf(`${value}-0`, found + 1)).toBe(-1);
       at = found;
     }
+  });
+
+  it("tells the controller in which directories its replicas lie, and opens new ones where the metadata says", async () => {
+    cluster = await DataCluster.start({ directoryCount: 2 });
+    cluster.createTopic(
+      "t",
+      Array.from({ length: 6 }, () => [1, 2, 3]),
+    );
+    const told = () => cluster!.image.topics.get("t")!.partitions.map(({ directories }) => directories);
+    const lies = (id: number, index: number) => directoryOf(id, Number(cluster!.log(id, "t", index).directory.at(-1)));
+    await until("all directories told", () =>
+      told().every((directories, index) => directories.every((one, at) => one === lies(at + 1, index))),
+    );
+    expect(new Set(told().flat()).size).toBe(6);
+    cluster.kill(3);
+    await cluster.restart(3);
+    for (let index = 0; index < 6; index++) expect(told()[index]![2]).toBe(lies(3, index));
   });
 
   it("forgets a deleted topic everywhere and takes up another of its name", async () => {

@@ -1,6 +1,6 @@
 // Replication of this broker's partitions: whom they follow, who may follow them, where consumers may read. Knows the metadata, hands partitions to
 // fetchers by (leader, number), and wishes of leaders to the controller. Decides by core/replication.
-import type { Clock, Logger, Meter, TimerHandle, Timers } from "@blumfeld/core/base";
+import type { Clock, Logger, Meter, TimerHandle, Timers, Uuid } from "@blumfeld/core/base";
 import type { MetadataImage } from "@blumfeld/core/controller";
 import type { BrokerSettings } from "@blumfeld/core/model/settings";
 import { type IsrWish, type ReadReplica, type ReplicaMembership, rackAwareReplica } from "@blumfeld/core/replication";
@@ -12,6 +12,7 @@ import type { PartitionReplication } from "../partition/partition-replication.ts
 import type { ControllerChannel } from "../parts.ts";
 import type { PeerAddress, Peers } from "../peers/peers.ts";
 import { javaStringHash } from "../shards/java-string-hash.ts";
+import { DirectoryAssignments } from "./directory-assignments.ts";
 import { FetchEntry, type FetchEntryParts } from "./fetch-entry.ts";
 import { IsrChanges } from "./isr-changes.ts";
 import { registerReplicationMetrics } from "./metrics.ts";
@@ -31,6 +32,8 @@ export interface ReplicationParts {
   readonly partitions: PartitionManager;
   readonly peers: Peers;
   readonly channel: ControllerChannel;
+  /** The log directories with their ids. */
+  readonly directories: readonly { readonly path: string; readonly directoryId: Uuid }[];
   readonly clock: Clock;
   readonly timers: Timers;
   readonly logger: Logger;
@@ -40,6 +43,7 @@ export interface ReplicationParts {
 export class Replication implements PartitionReplication {
   readonly membership: ReplicaMembership;
   readonly isrChanges: IsrChanges;
+  private readonly assignments: DirectoryAssignments;
   readonly throttles: Throttles;
   private readonly parts: ReplicationParts;
   private readonly entryParts: FetchEntryParts;
@@ -59,6 +63,10 @@ export class Replication implements PartitionReplication {
       channel: parts.channel,
       timers,
       logger,
+    });
+    this.assignments = new DirectoryAssignments({
+      ...{ nodeId, timers, logger, brokerEpoch: parts.brokerEpoch, channel: parts.channel },
+      directoryIdOf: (path) => parts.directories.find((one) => one.path === path)?.directoryId ?? null,
     });
     this.throttles = new Throttles({ nodeId, settings, image: parts.image, clock });
     const backoffMs = (): number => settings.get("replica.fetch.backoff.ms");
@@ -102,8 +110,13 @@ export class Replication implements PartitionReplication {
 
   // --- following ---------------------------------------------------------------------------------
 
-  onPartition(partition: Partition): void {
+  directoryOf(directoryId: Uuid): string | null {
+    return this.parts.directories.find((one) => one.directoryId === directoryId)?.path ?? null;
+  }
+
+  onPartition(partition: Partition, directoryId: Uuid | undefined): void {
     if (this.isClosed) return;
+    this.assignments.check(partition, directoryId);
     const { isLeader, leaderEpoch, leaderId, log } = partition;
     const known = this.entries.get(partition);
     const isFollowed = !isLeader && leaderId >= 0 && log !== null;
@@ -216,6 +229,7 @@ export class Replication implements PartitionReplication {
     this.isClosed = true;
     this.timer?.cancel();
     this.isrChanges.close();
+    this.assignments.close();
     for (const fetcher of this.fetchers.values()) fetcher.close();
     this.fetchers.clear();
     this.entries.clear();
