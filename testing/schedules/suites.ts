@@ -1,6 +1,7 @@
 // The table of suites: random schedules that run in one process, each from a seed alone.
 import { classicSchedule, consumerSchedule, migrationSchedule } from "./groups/schedules.ts";
 import { streamsSchedule } from "./groups/streams.ts";
+import { shareSchedule } from "./share/schedules.ts";
 import { transactionSchedule } from "./transactions/schedules.ts";
 
 /** Runs one schedule; throws where something that must hold does not. The same seed does the same, always. */
@@ -14,6 +15,11 @@ export interface Suite {
 }
 
 export const suites: readonly Suite[] = [
+  {
+    name: "share",
+    what: "members of a share group that fetch, acknowledge, stall and leave, and the shard that keeps the state",
+    schedules: { records: shareSchedule },
+  },
   {
     name: "groups",
     what: "members of classic, consumer and streams groups that join, leave, die, pause and commit",
