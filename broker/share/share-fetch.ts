@@ -54,6 +54,7 @@ export class ShareFetch extends WheelTimer implements WaitingFetch, ShareWaiter 
   private isParked = false;
   private isReading = false;
   private isDone = false;
+  private acquiredCount = 0;
   private forgetClose: (() => void) | null = null;
 
   private constructor(
@@ -203,8 +204,7 @@ export class ShareFetch extends WheelTimer implements WaitingFetch, ShareWaiter 
     if (this.noteProblem(share, fetch) || records === null || hosted?.state == null || this.isDone) return false;
     const { memberId, request } = this.ask;
     const batches = fetchedBatches(records, fetch.fetchOffset);
-    const acquiredCount = this.items.reduce((count, { acquired }) => count + countOf(acquired), 0);
-    const left = request.maxRecords - acquiredCount;
+    const left = request.maxRecords - this.acquiredCount;
     if (batches.length === 0 || left <= 0) return false;
     const now = this.parts.clock.monotonicMs();
     const acquired = hosted.state.acquire(
@@ -222,6 +222,7 @@ export class ShareFetch extends WheelTimer implements WaitingFetch, ShareWaiter 
     hosted.timeLocks();
     const hidden = fetch.abortedTransactions?.length ? abortedRanges(records, batches, fetch.abortedTransactions) : [];
     share.acquired = hidden.length === 0 ? acquired : this.withoutHidden(hosted, acquired, hidden);
+    this.acquiredCount += countOf(share.acquired);
     const first = share.acquired[0];
     const last = share.acquired[share.acquired.length - 1];
     if (first === undefined || last === undefined) return false;
