@@ -1,5 +1,5 @@
 // npm run exactly-once [-- --records N] [--kill-every SECONDS] [--kills N] [--copiers N] [--partitions N] [--seed N] [--minutes N] [--directory DIR]
-//   [--group-protocol classic|consumer] [--messages N]
+//   [--group-protocol classic|consumer] [--transactions 1|2] [--messages N]
 // Copies records from topic to topic in transactions while members and the broker are killed with signal 9 or paused; at the end every record is there
 // once, in order per partition, or the exit code is 1. With --directory a run that --minutes ended goes on where it was.
 import { mkdtempSync, rmSync } from "node:fs";
@@ -53,6 +53,7 @@ async function main(): Promise<number> {
       partitions: { type: "string", default: "6" },
       messages: { type: "string", default: "50" },
       "group-protocol": { type: "string", default: "classic" },
+      transactions: { type: "string", default: "2" },
       seed: { type: "string", default: String(Date.now() % 1_000_000) },
       minutes: { type: "string", default: "60" },
       directory: { type: "string" },
@@ -69,6 +70,7 @@ async function main(): Promise<number> {
     killEveryMs: ofOption("kill-every", values["kill-every"], 0.1) * 1000,
     killsMax: ofOption("kills", values.kills, 0),
     messagesMax: ofOption("messages", values.messages, 1),
+    transactions: values.transactions === "1" ? 1 : 2,
     groupProtocol: values["group-protocol"] === "consumer" ? "consumer" : "classic",
     minutesMax: ofOption("minutes", values.minutes, 0.1),
     seed,

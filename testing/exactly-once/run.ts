@@ -19,6 +19,8 @@ export interface RunOptions {
   readonly killsMax: number;
   readonly messagesMax: number;
   readonly groupProtocol: "classic" | "consumer";
+  /** 1: the cluster's transaction.version is taken back to 0 first. */
+  readonly transactions: 1 | 2;
   readonly seed: number;
   /** Kept: a run that ran out of time goes on there. */
   readonly directory: string;
@@ -169,6 +171,10 @@ export class ExactlyOnceRun {
     if (this.#kept.filled) return;
     const { partitions, records } = this.#options;
     for (const name of [topicIn, topicOut]) await this.#admin!.createTopic({ name, partitions });
+    if (this.#options.transactions === 1) {
+      const downgrade = { feature: "transaction.version", level: 0, upgradeType: "unsafe-downgrade" } as const;
+      await this.#admin!.updateFeatures([downgrade]);
+    }
     await using producer = new Producer({ bootstrapServers: this.#bootstrapServers, compression: "lz4" });
     for (let done = 0; done < records; done += fillChunk) {
       const chunk = Array.from({ length: Math.min(fillChunk, records - done) }, (_, at) => {
