@@ -1,20 +1,17 @@
-// RemoveRaftVoter v0 (KIP-853). Of a quorum of one node no voter can be removed: another is unknown, the last has to stay.
-import { type ApiKey, ErrorCode } from "@blumfeld/core/protocol";
+// RemoveRaftVoter v0 (KIP-853). The leader of the quorum removes the voter, itself too, but never the last. A broker hands the request on to it.
+import { ApiKey } from "@blumfeld/core/protocol";
 import type { BrokerParts } from "../parts.ts";
 import type { Handler } from "../request-context.ts";
+import { createForwardHandler } from "./forward.ts";
 import { raftVoterRefusal } from "./raft-voters.ts";
 
 export function createRemoveRaftVoterHandler(
-  parts: Pick<BrokerParts, "authorizer" | "cluster" | "clusterId">,
+  parts: Pick<BrokerParts, "authorizer" | "cluster" | "clusterId" | "controllerChannel">,
 ): Handler<typeof ApiKey.RemoveRaftVoter> {
+  const forward = createForwardHandler(parts, ApiKey.RemoveRaftVoter);
   return (request, context) => {
-    const answer = (errorCode: ErrorCode, errorMessage: string) => ({ throttleTimeMs: 0, errorCode, errorMessage });
     const refused = raftVoterRefusal(parts, context, request.clusterId);
-    if (refused !== null) return answer(refused.errorCode, refused.message);
-    const { voterDirectoryId, voterId } = request;
-    const voters = parts.cluster.describeQuorum(context.nowMs)?.voters ?? [];
-    return voters.some(({ directoryId, id }) => id === voterId && directoryId === voterDirectoryId)
-      ? answer(ErrorCode.INVALID_REQUEST, `node ${voterId} is the only voter and has to stay`)
-      : answer(ErrorCode.VOTER_NOT_FOUND, `the quorum has no voter ${voterId} with directory ${voterDirectoryId}`);
+    if (refused !== null) return { throttleTimeMs: 0, errorCode: refused.errorCode, errorMessage: refused.message };
+    return parts.cluster.removeRaftVoter?.(request) ?? forward(request, context);
   };
 }

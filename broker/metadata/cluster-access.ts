@@ -18,6 +18,11 @@ export interface ClusterAccess {
   readonly brokerEpoch: number;
   /** Null where this node does not lead the quorum: whoever does has to be asked. */
   describeQuorum(nowMs: number): QuorumDescription | null;
+  /** KIP-853. Null where this node does not lead the quorum. */
+  addRaftVoter?(request: RequestOf<typeof ApiKey.AddRaftVoter>): HandlerResult<typeof ApiKey.AddRaftVoter> | null;
+  removeRaftVoter?(
+    request: RequestOf<typeof ApiKey.RemoveRaftVoter>,
+  ): HandlerResult<typeof ApiKey.RemoveRaftVoter> | null;
   /** A producer id that no one has. Rejects with RequestError where the controller gives no more. */
   nextProducerId(): bigint | Promise<bigint>;
   /** InitProducerId with a transactional id: the transaction coordinator sets it when it starts. */

@@ -34,7 +34,15 @@ import {
   unsupportedFeature,
 } from "@blumfeld/core/controller";
 import { type BrokerSettings, parseHostAndPort } from "@blumfeld/core/model/settings";
-import { ApiKey, ErrorCode, type MetadataRecord } from "@blumfeld/core/protocol";
+import {
+  type AddRaftVoterRequest,
+  type AddRaftVoterResponseInit,
+  ApiKey,
+  ErrorCode,
+  type MetadataRecord,
+  type RemoveRaftVoterRequest,
+  type RemoveRaftVoterResponseInit,
+} from "@blumfeld/core/protocol";
 import {
   type LeaderAndEpoch,
   type QuorumAddress,
@@ -335,6 +343,18 @@ export class MetadataNode implements MetadataSource, ClusterAccess {
 
   get brokerEpoch(): number {
     return this.lifecycle.brokerEpoch;
+  }
+
+  addRaftVoter(request: AddRaftVoterRequest): Promise<AddRaftVoterResponseInit> | null {
+    return this.leadsQuorum ? this.quorum.onAddVoter(request) : null;
+  }
+
+  removeRaftVoter(request: RemoveRaftVoterRequest): Promise<RemoveRaftVoterResponseInit> | null {
+    return this.leadsQuorum ? this.quorum.onRemoveVoter(request) : null;
+  }
+
+  private get leadsQuorum(): boolean {
+    return this.quorum.leaderAndEpoch.leaderId === this.quorum.nodeId;
   }
 
   describeQuorum(nowMs: number): QuorumDescription | null {
