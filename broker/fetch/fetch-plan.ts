@@ -163,8 +163,10 @@ function readItem(
     upTo: upTo as Offset,
     minOneBatch,
   });
-  if (outcome.kind === "slice") item.slice = outcome;
-  else if (outcome.kind === "out-of-range") {
+  if (outcome.kind === "slice") {
+    // What is left of the answer's room cannot hold a batch: nobody could use a part of one.
+    if (outcome.isFirstBatchWhole) item.slice = outcome;
+  } else if (outcome.kind === "out-of-range") {
     item.refuse(ErrorCode.OFFSET_OUT_OF_RANGE);
     item.abortedTransactions = null;
   }

@@ -99,6 +99,18 @@ describe("fetch", () => {
     expect(fixture!.broker.parts.fetchSessions.size).toBe(0);
   });
 
+  it("gives a partition nothing where what is left cannot hold its first batch, but the first of all its batch whole", async () => {
+    const client = await start();
+    const bytes = batch("x".repeat(200));
+    for (const index of [0, 1, 2]) await produce(client, index, batch("x".repeat(200)));
+    const sizesWith = async (maxBytes: number) => {
+      const answer = await client.ask(ApiKey.Fetch, version, fetchOf({ 0: 0, 1: 0, 2: 0 }, { maxBytes }));
+      return answer.responses.flatMap(({ partitions }) => partitions.map(({ records }) => records?.length ?? 0));
+    };
+    expect(await sizesWith(bytes.length * 2 + 40)).toEqual([bytes.length, bytes.length, 0]);
+    expect(await sizesWith(1)).toEqual([bytes.length, 0, 0]);
+  });
+
   it("keeps no bytes in a session between fetches", async () => {
     const client = await start();
     await produce(client, 0, batch("x".repeat(100_000)));

@@ -262,5 +262,7 @@ function recordsRefusal(refusals: readonly RecordRefusal[], context: ValidationC
   const message = `${recordErrors.length} records of the batch cannot be taken; record ${recordErrors[0]!.batchIndex}: ${recordErrors[0]!.message}`;
   const isTime = refusals.every(({ code }) => code === "timestamp-out-of-range");
   const errorCode = isTime ? ErrorCode.INVALID_TIMESTAMP : ErrorCode.INVALID_RECORD;
-  return refusal(errorCode, message, { clientMessage: message, recordErrors, logStartOffset });
+  // Kafka's own test of this answer compares the text.
+  const clientMessage = isTime ? "One or more records have been rejected due to invalid timestamp" : message;
+  return refusal(errorCode, message, { clientMessage, recordErrors, logStartOffset });
 }

@@ -68,6 +68,7 @@ function readSegment(
     position,
     sizeBytes,
     firstBatchOffset: firstBatchOffset as Offset,
+    isFirstBatchWhole: sizeBytes >= batchBytes,
     isRecent,
   };
 }

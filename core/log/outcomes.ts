@@ -74,6 +74,8 @@ export interface LogSlice {
   readonly sizeBytes: number;
   /** May lie before the offset that was asked for: the batch holds it. */
   readonly firstBatchOffset: Offset;
+  /** False: not even the first batch fits into `bytesMax`. */
+  readonly isFirstBatchWhole: boolean;
   /** Written by this process lately, so that the page cache has it: a synchronous read will not wait for the device. */
   readonly isRecent: boolean;
 }
