@@ -3,7 +3,7 @@ import { parseArgs } from "node:util";
 import { memberRuns, runMembers, sets } from "./members/runs.ts";
 import { ourCommand } from "./runner/broker.ts";
 import { clients } from "./runner/clients.ts";
-import { runKafkaTests } from "./runner/kafka-tests.ts";
+import { kafkaRequestTests, runKafkaTests } from "./runner/kafka-tests.ts";
 import { type ClientReport, counts, reportJson, reportText } from "./runner/report.ts";
 import { Session, type SessionOptions } from "./runner/session.ts";
 
@@ -11,6 +11,7 @@ const allNames: readonly string[] = [
   ...clients.map((client) => client.name),
   ...memberRuns.map((run) => run.name),
   "kafka-tests",
+  kafkaRequestTests.name,
 ];
 const setLines = Object.entries(sets).map(([name, members]) => `${name} = ${members.join(" ")}`);
 
@@ -86,6 +87,7 @@ async function main(): Promise<number> {
   const names = new Set(memberRuns.map((run) => run.name).filter(wanted));
   reports.push(...(await runMembers(names, { target, verbose: chosen.verbose, keep: chosen.keep, say })));
   if (wanted("kafka-tests")) reports.push(await runKafkaTests(target, say));
+  if (wanted(kafkaRequestTests.name)) reports.push(await runKafkaTests(target, say, kafkaRequestTests));
   process.stdout.write(chosen.json ? reportJson(reports, against) : reportText(reports, `against ${against}`));
   return reports.some((report) => counts(report).failed > 0) ? 1 : 0;
 }

@@ -10,9 +10,17 @@ import { run } from "./process.ts";
 import type { ClientReport } from "./report.ts";
 import type { SessionOptions } from "./session.ts";
 
-const name = "kafka-tests";
-/** Lists of test classes in the adapter's folder. */
-const lists = ["broker.txt", "coordinators.txt"];
+interface TestSet {
+  readonly name: string;
+  /** Of test classes, in the adapter's folder. */
+  readonly lists: readonly string[];
+  /** Run what puts a node that is only a controller beside the broker on combined nodes: fewer processes. */
+  readonly isFolded: boolean;
+}
+
+export const kafkaTests: TestSet = { name: "kafka-tests", lists: ["broker.txt", "coordinators.txt"], isFolded: true };
+/** Request by request, over nodes that are controllers or brokers only, and several brokers. */
+export const kafkaRequestTests: TestSet = { name: "kafka-requests", lists: ["requests.txt"], isFolded: false };
 const deadlineMs = 900_000;
 /** Classes at a time: most of a test's time is waiting. */
 const jobs = 4;
@@ -21,7 +29,12 @@ const classSecondsMax = 600;
 
 type Row = { class: string; test: string; result: string; message?: string };
 
-function report(checks: readonly Check[], known: readonly KnownDifference[], seconds: number): ClientReport {
+function report(
+  name: string,
+  checks: readonly Check[],
+  known: readonly KnownDifference[],
+  seconds: number,
+): ClientReport {
   return { client: name, outcomes: judge(checks, known), seconds };
 }
 
@@ -56,15 +69,16 @@ function selected(classes: readonly string[], baseline: readonly Row[], known: r
 export async function runKafkaTests(
   target: SessionOptions["target"],
   say: (line: string) => void,
+  { isFolded, lists, name }: TestSet = kafkaTests,
 ): Promise<ClientReport> {
   const folder = sharedPath("tools/kafka-own-tests");
   if (!existsSync(join(folder, "run.py"))) {
     say(`${name}: skipped: the adapter for Kafka's own tests is not at ../shared/tools/kafka-own-tests`);
-    return report([], [], 0);
+    return report(name, [], [], 0);
   }
   if (target.kind === "bootstrap") {
     say(`${name}: skipped: these tests start their own nodes, so they need --broker rather than --bootstrap`);
-    return report([], [], 0);
+    return report(name, [], [], 0);
   }
   const known = target.kind === "kafka" ? [] : knownDifferences({ name });
   const work = mkdtempSync(join(tmpdir(), "blumfeld-kafka-tests-"));
@@ -76,8 +90,7 @@ export async function runKafkaTests(
   writeFileSync(names, `${classes.join("\n")}\n`);
   // The nodes start in folders of their own, so the command finds the project's files from its root.
   const start = target.kind === "kafka" ? "kafka" : `env -C '${projectDir}' ${target.command}`;
-  // Some of these tests put a node that is only a controller beside the broker; our node is always both.
-  const layout = target.kind === "kafka" ? [] : ["--fold"];
+  const layout = target.kind === "kafka" || !isFolded ? [] : ["--fold"];
   const limits = ["--jobs", `${jobs}`, "--timeout", `${classSecondsMax}`];
   const paths = ["--out", out, "--work", join(work, "nodes")];
   const wanted = ["--classes", ...selected(classes, baseline, known)];
@@ -102,7 +115,7 @@ export async function runKafkaTests(
     }
     const complete = !result.timedOut && (compared.code === 0 || compared.output.includes("baseline passes:"));
     checks.push({ name: "comparison", ok: complete, why: complete ? "" : compared.output.slice(-500) });
-    return report(checks, known, result.seconds);
+    return report(name, checks, known, result.seconds);
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
