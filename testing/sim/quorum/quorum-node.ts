@@ -17,6 +17,7 @@ import {
   encodeMetadataRecord,
   type MetadataRecord,
   type MetadataRecordInit,
+  type VoteRequest,
 } from "@blumfeld/core/protocol";
 import {
   type CommittedBatch,
@@ -28,6 +29,7 @@ import {
   QuorumReplica,
   type QuorumSettings,
   quorumStateName,
+  readQuorumState,
   type SnapshotId,
   type SnapshotLimits,
   type Voter,
@@ -310,6 +312,18 @@ export class QuorumProcess implements RpcServer, SimProcess, QuorumListener {
     this.leading = leader;
   }
 
+  /** A vote that is said is on disk: after a crash it would be given again. */
+  private checkVote(request: VoteRequest, isGranted: boolean): void {
+    const asked = request.topics[0]?.partitions[0];
+    if (!isGranted || asked === undefined || asked.preVote) return;
+    const outcome = readQuorumState(this.node.disk, metadataPath);
+    const state = outcome.kind === "read" ? outcome.state : null;
+    if (state?.votedId === asked.replicaId && state.leaderEpoch === asked.replicaEpoch) return;
+    this.failure = new InvariantBroken(
+      `${this.name} gives a vote in epoch ${asked.replicaEpoch} that is not on its disk`,
+    );
+  }
+
   // --- the server --------------------------------------------------------------------------------
 
   isAt(host: string, port: number): boolean {
@@ -322,8 +336,11 @@ export class QuorumProcess implements RpcServer, SimProcess, QuorumListener {
     const nowMs = this.parts.world.clockOf(this).wallMs();
     const context = { apiVersion: version, listenerName: "CONTROLLER", nowMs };
     switch (key) {
-      case ApiKey.Vote:
-        return quorum.onVote(request as never, context);
+      case ApiKey.Vote: {
+        const response = quorum.onVote(request as never, context);
+        this.checkVote(request as VoteRequest, response.topics[0]?.partitions[0]?.voteGranted === true);
+        return response;
+      }
       case ApiKey.BeginQuorumEpoch:
         return quorum.onBeginQuorumEpoch(request as never, context);
       case ApiKey.EndQuorumEpoch:
