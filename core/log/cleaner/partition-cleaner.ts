@@ -9,6 +9,7 @@ import {
   batchLastOffset,
   batchMaxTimestamp,
   batchRecordCount,
+  batchSize,
   type Offset,
   RecordBatchView,
   RecordCursor,
@@ -18,7 +19,7 @@ import { fileSuffix } from "../file-names.ts";
 import { abortedEntries } from "../log-read.ts";
 import type { LogState } from "../log-state.ts";
 import { Segment } from "../segment.ts";
-import { assembledBatch, BatchFilter, DamagedRecords, type LastOfProducer } from "./batch-filter.ts";
+import { assembledBatch, type BatchFate, BatchFilter, DamagedRecords, type LastOfProducer } from "./batch-filter.ts";
 import { BatchSource, type Chunk, UncleanableSegment } from "./batch-source.ts";
 import { type CleanableRange, segmentGroups } from "./cleanable-range.ts";
 import { CleanedTransactions } from "./cleaned-transactions.ts";
@@ -56,6 +57,7 @@ export interface CleaningReport {
   readonly bufferUtilization: number;
 }
 
+const unpackOptions = { outputBytesMax: unpackedBytesMax };
 /** Packed records above this are unpacked and packed on the thread pool. */
 const poolBytesMin = 64 * 1024;
 
@@ -145,7 +147,8 @@ class PartitionCleaner {
       if (chunk === null) return true;
       for (let at = 0; at < chunk.end; ) {
         const size = this.source.check(segment, chunk, at);
-        const records = await this.unpack(segment, chunk, at);
+        // Small batches are many: a promise for each would cost more than the batch.
+        const records = this.unpackNow(segment, chunk, at) ?? (await this.unpackLater(segment, chunk, at));
         if (!this.mapBatch(chunk.bytes, at, records, transactions)) return false;
         at += size;
         if (this.options.pace.isSliceOver) await this.giveWay();
@@ -230,7 +233,9 @@ class PartitionCleaner {
       const out = new ChunkOutput(cleaned, this.state.config.indexIntervalBytes);
       for (let at = 0; at < chunk.end; ) {
         const size = this.source.check(segment, chunk, at);
-        await this.cleanBatch(segment, chunk, at, size, filter, out);
+        const records = this.unpackNow(segment, chunk, at) ?? (await this.unpackLater(segment, chunk, at));
+        const rewritten = this.cleanBatch(segment, chunk, at, size, records, filter, out);
+        if (rewritten !== null) out.add(await this.packLater(rewritten));
         at += size;
         if (this.options.pace.isSliceOver) await this.giveWay();
       }
@@ -240,20 +245,26 @@ class PartitionCleaner {
     }
   }
 
-  private async cleanBatch(
+  /** What is left of the batch goes into `out`; what takes long to pack is given back. */
+  private cleanBatch(
     segment: Segment,
     chunk: Chunk,
     at: number,
     size: number,
+    records: UnpackedRecords,
     filter: BatchFilter,
     out: ChunkOutput,
-  ): Promise<void> {
-    const records = await this.unpack(segment, chunk, at);
+  ): RewrittenBatch | null {
     const fate = filtered(segment, () => filter.filter(chunk.bytes, at, records.bytes, records.start, records.end));
-    if (fate.kind === "dropped") return;
-    if (fate.kind === "kept") return out.keep(chunk.bytes, at, size);
-    if (fate.kind === "emptied") return out.add(fate.bytes);
-    out.add(assembledBatch(fate.header, await this.pack(batchCodecId(fate.header, 0), fate.records)));
+    if (fate.kind === "kept") out.keep(chunk.bytes, at, size);
+    else if (fate.kind === "emptied") out.add(fate.bytes);
+    else if (fate.kind === "rewritten") {
+      const codecId = batchCodecId(fate.header, 0);
+      if (codecId !== 0 && fate.records.length >= poolBytesMin) return fate;
+      const packed = codecId === 0 ? fate.records : codecById(codecId)!.compress(fate.records);
+      out.add(assembledBatch(fate.header, packed));
+    }
+    return null;
   }
 
   // --- reading, packing, writing ---------------------------------------------------------------
@@ -291,24 +302,25 @@ class PartitionCleaner {
     }
   }
 
-  private async unpack(segment: Segment, { bytes, position }: Chunk, at: number): Promise<UnpackedRecords> {
-    const view = new RecordBatchView(bytes, at);
-    if (view.codecId === 0) return { bytes, start: at + batchHeaderBytes, end: at + view.sizeBytes };
-    const { recordsBytes } = view;
-    if (recordsBytes.length === 0) return { bytes, start: 0, end: 0 };
-    const how = { outputBytesMax: unpackedBytesMax };
-    const isLarge = recordsBytes.length >= poolBytesMin;
-    const unpacked = isLarge ? await batchRecordsBytesLater(view, how) : batchRecordsBytes(view, how);
-    if (isLarge) this.options.pace.beginSlice();
-    if (unpacked instanceof DecompressionProblem)
-      throw new UncleanableSegment(`the batch at byte ${position + at} of ${segment.log.path}: ${unpacked}`);
-    return { bytes: unpacked, start: 0, end: unpacked.length };
+  /** Null where that would take long. */
+  private unpackNow(segment: Segment, { bytes, position }: Chunk, at: number): UnpackedRecords | null {
+    const size = batchSize(bytes, at);
+    if (batchCodecId(bytes, at) === 0) return { bytes, start: at + batchHeaderBytes, end: at + size };
+    if (size === batchHeaderBytes) return { bytes, start: 0, end: 0 };
+    if (size >= poolBytesMin) return null;
+    return unpacked(segment, position + at, batchRecordsBytes(new RecordBatchView(bytes, at), unpackOptions));
   }
 
-  private async pack(codecId: number, records: Buffer): Promise<Buffer> {
-    if (codecId === 0) return records;
-    const codec = codecById(codecId)!;
-    return records.length >= poolBytesMin ? await codec.compressLater(records) : codec.compress(records);
+  private async unpackLater(segment: Segment, { bytes, position }: Chunk, at: number): Promise<UnpackedRecords> {
+    const records = await batchRecordsBytesLater(new RecordBatchView(bytes, at), unpackOptions);
+    this.options.pace.beginSlice();
+    return unpacked(segment, position + at, records);
+  }
+
+  private async packLater({ header, records }: RewrittenBatch): Promise<Buffer> {
+    const packed = await codecById(batchCodecId(header, 0))!.compressLater(records);
+    this.options.pace.beginSlice();
+    return assembledBatch(header, packed);
   }
 
   private async giveWay(): Promise<void> {
@@ -337,6 +349,8 @@ interface GroupTools {
   /** Into the index of the segment that is being written. */
   keepAborted: ConstructorParameters<typeof CleanedTransactions>[0] & object;
 }
+
+type RewrittenBatch = BatchFate & { readonly kind: "rewritten" };
 
 interface UnpackedRecords {
   readonly bytes: Buffer;
@@ -381,6 +395,12 @@ class ChunkOutput {
   private note(bytes: Buffer, at: number, size: number): void {
     this.segment.noteBatch(size, batchLastOffset(bytes, at), batchMaxTimestamp(bytes, at), this.indexIntervalBytes);
   }
+}
+
+function unpacked(segment: Segment, position: number, records: Buffer | DecompressionProblem): UnpackedRecords {
+  if (records instanceof DecompressionProblem)
+    throw new UncleanableSegment(`the batch at byte ${position} of ${segment.log.path}: ${records}`);
+  return { bytes: records, start: 0, end: records.length };
 }
 
 function filtered<T>(segment: Segment, work: () => T): T {
