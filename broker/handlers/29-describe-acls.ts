@@ -1,9 +1,10 @@
 // DescribeAcls v1–3. Without an authorizer 54 SECURITY_DISABLED, as Kafka answers; with one, the ACLs of the metadata that the filter takes.
+
+import { matchesAclFilter } from "@blumfeld/core/controller";
 import { type ApiKey, type DescribeAclsResponseDescribeAclsResourceInit, ErrorCode } from "@blumfeld/core/protocol";
 import type { BrokerParts } from "../parts.ts";
 import { type Handler, RequestError } from "../request-context.ts";
 import { AclOperation, clusterResourceName, ResourceType } from "../security-seam.ts";
-import { matchesAclFilter } from "@blumfeld/core/controller";
 
 export function createDescribeAclsHandler(
   parts: Pick<BrokerParts, "authorizer" | "metadata">,

@@ -1,8 +1,6 @@
 // `blum start --brokers N`: a process for each node, started together, stopped one after the other so that each hands its leadership over, started again
 // when it dies. A child ends by itself when its supervisor is gone: its standard input ends then.
-import { type ChildProcess, spawn } from "node:child_process";
-import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
+import { Child, ownCommand } from "@blumfeld/host/process";
 import type { CliIo } from "../io.ts";
 import type { LocalNode } from "./local-nodes.ts";
 import { supervisedVariable } from "./supervised.ts";
@@ -19,10 +17,10 @@ export interface SupervisorOptions {
 }
 
 export class Supervisor {
-  private readonly children: Child[];
+  private readonly children: Node[];
 
   constructor(nodes: readonly LocalNode[], options: SupervisorOptions) {
-    this.children = nodes.map((node) => new Child(node, options));
+    this.children = nodes.map((node) => new Node(node, options));
   }
 
   /** Resolves when every node is ready; rejects where one cannot start, with what it said. */
@@ -45,16 +43,17 @@ export class Supervisor {
   }
 }
 
-class Child {
+class Node {
   readonly nodeId: number;
   private readonly node: LocalNode;
   private readonly options: SupervisorOptions;
-  private process: ChildProcess | null = null;
+  private child: Child | null = null;
   private isStopping = false;
   private startedMs = 0;
   private delayMs = restartDelayMs;
   private lastWords = "";
   private restart: NodeJS.Timeout | null = null;
+  private ended: (() => void) | null = null;
 
   constructor(node: LocalNode, options: SupervisorOptions) {
     this.nodeId = node.nodeId;
@@ -63,37 +62,35 @@ class Child {
   }
 
   get pid(): number | undefined {
-    return this.process?.pid;
+    return this.child?.pid;
   }
 
   start(): Promise<void> {
+    const { logLevel } = this.options;
     return new Promise((resolve, reject) => {
       let isReady = false;
       this.startedMs = performance.now();
-      const child = spawn(
-        process.execPath,
-        [program, "start", "--config", this.node.propertiesFile, "--json", "--log-level", this.options.logLevel],
-        // A group of its own: Ctrl+C reaches the supervisor alone.
-        { detached: true, stdio: ["pipe", "pipe", "pipe"], env: { ...process.env, [supervisedVariable]: "1" } },
-      );
-      this.process = child;
-      createInterface({ input: child.stdout! }).on("line", (line) => {
-        if (!isReady && line.includes('"ready":true')) {
+      this.child = new Child({
+        command: ownCommand.command,
+        args: [ownCommand.program, "start", "--config", this.node.propertiesFile, "--json", "--log-level", logLevel],
+        environment: { [supervisedVariable]: "1" },
+        onOutput: (line) => {
+          if (isReady || !line.includes('"ready":true')) return this.say(line);
           isReady = true;
           resolve();
-        } else this.say(line);
-      });
-      createInterface({ input: child.stderr! }).on("line", (line) => {
-        this.lastWords = line;
-        this.say(line);
-      });
-      child.on("error", reject);
-      child.on("exit", (code, signal) => {
-        this.process = null;
-        if (this.isStopping) return;
-        const how = signal === null ? `with code ${code}` : `by ${signal}`;
-        if (!isReady) reject(new Error(`node ${this.nodeId} ended ${how} before it was ready: ${this.lastWords}`));
-        else this.startAgain(how);
+        },
+        onError: (line) => {
+          this.lastWords = line;
+          this.say(line);
+        },
+        onExit: (code, signal) => {
+          this.child = null;
+          this.ended?.();
+          if (this.isStopping) return;
+          const how = signal === null ? `with code ${code}` : `by ${signal}`;
+          if (!isReady) reject(new Error(`node ${this.nodeId} ended ${how} before it was ready: ${this.lastWords}`));
+          else this.startAgain(how);
+        },
       });
     });
   }
@@ -114,23 +111,20 @@ class Child {
   stop(): Promise<void> {
     this.isStopping = true;
     if (this.restart !== null) clearTimeout(this.restart);
-    const child = this.process;
+    const { child } = this;
     if (child === null) return Promise.resolve();
     return new Promise((resolve) => {
-      child.once("exit", () => resolve());
-      child.kill("SIGTERM");
+      this.ended = resolve;
+      child.terminate();
     });
   }
 
   kill(): void {
     this.isStopping = true;
-    this.process?.kill("SIGKILL");
+    this.child?.kill();
   }
 
   private say(line: string): void {
     this.options.io.error(`node-${this.nodeId} | ${line}\n`);
   }
 }
-
-/** The command that this process runs, in the repository and in the package alike. */
-const program = process.argv[1] ?? fileURLToPath(import.meta.url);
