@@ -13,6 +13,11 @@ import {
 } from "@blumfeld/core/replication";
 import type { Partition } from "../partition/partition.ts";
 
+/**
+ * The first pause after a leader's refusal, doubled up to replica.fetch.backoff.ms: mostly the leader has not heard yet what this broker has, and a
+ * new topic's first acknowledgement would wait for the whole of it.
+ */
+export const refusalRetryMsMin = 20;
 /** A log that is written through the thread pool cannot be cut meanwhile. */
 export const busyLogRetryMs = 20;
 
@@ -30,6 +35,8 @@ export class FetchEntry {
   readonly leaderId: number;
   /** Of the leader's log, as of its last answer; negative until then. */
   lagOffsets = -1;
+  /** Refusals since the last answer that was none. */
+  private refusals = 0;
   private readonly parts: FetchEntryParts;
 
   constructor(partition: Partition, log: PartitionLog, parts: FetchEntryParts) {
@@ -84,7 +91,7 @@ export class FetchEntry {
           { partition: this.partition.name, error: errorOf(fetched.errorCode).name },
           "a leader gave no records; asked again",
         );
-        this.delay();
+        this.delay(Math.min(this.parts.backoffMs(), refusalRetryMsMin * 2 ** Math.min(this.refusals++, 16)));
         return 0;
     }
   }
@@ -92,6 +99,7 @@ export class FetchEntry {
   private take(log: PartitionLog, fetched: FetchResponsePartitionData): number {
     const { partition, position } = this;
     const { records } = fetched;
+    this.refusals = 0;
     let bytes = 0;
     if (records !== null && records.length >= batchHeaderBytes) {
       if (log.logEndOffset !== position.fetchOffset) {
