@@ -38,6 +38,13 @@ export type {
 export type { GroupDescription, GroupMember, GroupOffset, ListedGroup, NewGroupOffset } from "./admin/groups.ts";
 export type { DeletedRecords, OffsetRequest, OffsetSpec, RecordDeletion } from "./admin/records.ts";
 export type {
+  DeletedShareGroupOffsets,
+  NewShareGroupOffset,
+  ShareGroupDescription,
+  ShareGroupMember,
+  ShareGroupOffset,
+} from "./admin/share-groups.ts";
+export type {
   CreatedTopic,
   DeletedTopic,
   ListedTopic,

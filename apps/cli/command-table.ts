@@ -36,6 +36,11 @@ export const commandTable: readonly CommandRow[] = [
     load: async (io) => (await import("./commands/group.ts")).createGroupCommand(io),
   },
   {
+    name: "share-group",
+    summary: "show share groups and their members, move their offsets, delete them",
+    load: async (io) => (await import("./commands/share-group.ts")).createShareGroupCommand(io),
+  },
+  {
     name: "transaction",
     summary: "show transactions and who writes to a partition, end one that hangs",
     load: async (io) => (await import("./commands/transaction.ts")).createTransactionCommand(io),

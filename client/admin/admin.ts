@@ -17,6 +17,7 @@ import * as cluster from "./cluster.ts";
 import * as configs from "./configs.ts";
 import * as groups from "./groups.ts";
 import * as records from "./records.ts";
+import * as shareGroups from "./share-groups.ts";
 import * as topics from "./topics.ts";
 import * as transactions from "./transactions.ts";
 import * as users from "./users.ts";
@@ -200,6 +201,48 @@ export class Admin implements AsyncDisposable {
     options: CallOptions = {},
   ): Promise<({ readonly groupId: string } & ItemResult)[]> {
     return groups.deleteGroups(this.#calls, groupIds, options);
+  }
+
+  listShareGroups(options: CallOptions & { readonly states?: readonly string[] } = {}): Promise<groups.ListedGroup[]> {
+    return groups.listGroups(this.#calls, { ...options, types: ["share"] });
+  }
+
+  describeShareGroups(
+    groupIds: readonly string[],
+    options: CallOptions = {},
+  ): Promise<shareGroups.ShareGroupDescription[]> {
+    return shareGroups.describeShareGroups(this.#calls, groupIds, options);
+  }
+
+  /** Null: of every partition that the group has a state of. */
+  describeShareGroupOffsets(
+    groupId: string,
+    partitions: readonly TopicPartitionInput[] | null = null,
+    options: CallOptions = {},
+  ): Promise<shareGroups.ShareGroupOffset[]> {
+    return shareGroups.describeShareGroupOffsets(this.#calls, groupId, partitions, options);
+  }
+
+  alterShareGroupOffsets(
+    groupId: string,
+    offsets: readonly shareGroups.NewShareGroupOffset[],
+    options: CallOptions = {},
+  ): Promise<(TopicPartitionInput & ItemResult)[]> {
+    return shareGroups.alterShareGroupOffsets(this.#calls, groupId, offsets, options);
+  }
+
+  deleteShareGroupOffsets(
+    groupId: string,
+    topicNames: readonly string[],
+    options: CallOptions = {},
+  ): Promise<shareGroups.DeletedShareGroupOffsets[]> {
+    return shareGroups.deleteShareGroupOffsets(this.#calls, groupId, topicNames, options);
+  }
+
+  /** The broker deletes groups of any type by this request: whoever must not hit another asks `describeShareGroups` first. */
+  async deleteShareGroup(groupId: string, options: CallOptions = {}): Promise<void> {
+    const [deleted] = await groups.deleteGroups(this.#calls, [groupId], options);
+    throwItem(deleted!);
   }
 
   listTransactions(

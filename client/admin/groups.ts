@@ -304,7 +304,7 @@ const coordinatorErrors: ReadonlySet<number> = new Set([
   ErrorCode.NOT_COORDINATOR,
 ]);
 
-function byTopic<Item extends TopicPartitionInput>(items: readonly Item[]): [string, Item[]][] {
+export function byTopic<Item extends TopicPartitionInput>(items: readonly Item[]): [string, Item[]][] {
   const topics = new Map<string, Item[]>();
   for (const item of items) {
     const list = topics.get(item.topic);
