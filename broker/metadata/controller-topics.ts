@@ -17,6 +17,12 @@ const authorizationFailed = {
   errorCode: ErrorCode.TOPIC_AUTHORIZATION_FAILED,
   errorMessage: errorOf(ErrorCode.TOPIC_AUTHORIZATION_FAILED).message,
 };
+const metadataTopic = {
+  errorCode: ErrorCode.INVALID_REQUEST,
+  errorMessage: `Creation of internal topic ${clusterMetadataTopic} is prohibited.`,
+};
+/** DeleteTopics: older clients do not know that deletion can be disabled. */
+const deletionDisabledFrom = 3;
 const duplicateTopic = { errorCode: ErrorCode.INVALID_REQUEST, errorMessage: "Duplicate topic name." };
 
 /** Names that the request has more than once. */
@@ -42,7 +48,7 @@ export const onCreateTopics: ControllerHandler<typeof ApiKey.CreateTopics> = asy
   );
   const refused = request.topics
     .filter(({ name }) => !duplicates.has(name) && !mayCreate(name))
-    .map(({ name }) => ({ name, ...authorizationFailed }));
+    .map(({ name }) => ({ name, ...(name === clusterMetadataTopic ? metadataTopic : authorizationFailed) }));
   const twice = [...duplicates].map((name) => ({ name, ...duplicateTopic }));
   return { throttleTimeMs: 0, topics: [...answer.topics, ...twice, ...refused] };
 };
@@ -67,7 +73,9 @@ type DeletionResult = ResponseInitOf<typeof ApiKey.DeleteTopics>["responses"][nu
 
 export const onDeleteTopics: ControllerHandler<typeof ApiKey.DeleteTopics> = async (request, origin, parts) => {
   if (!parts.controller.context().settings.get("delete.topic.enable")) {
-    throw new RequestError(ErrorCode.TOPIC_DELETION_DISABLED, "delete.topic.enable=false");
+    const knowsDisabled = (origin.apiVersion ?? deletionDisabledFrom) >= deletionDisabledFrom;
+    const code = knowsDisabled ? ErrorCode.TOPIC_DELETION_DISABLED : ErrorCode.INVALID_REQUEST;
+    throw new RequestError(code, "delete.topic.enable=false");
   }
   const named = request.topicNames.map((name) => ({ name, topicId: uuidZero }));
   const responses: DeletionResult[] = [];
