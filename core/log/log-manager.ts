@@ -27,6 +27,8 @@ import { ReplicaMove, takeOver } from "./replica-move.ts";
 
 /** Logs that one step of a tick looks at; then other work has its turn. */
 export const logsPerStepMax = 64;
+/** How long opening logs at the start holds the loop, unless one log alone takes longer. */
+export const loadMsMax = 50;
 /** Files and folders that one step of the removal takes. */
 export const removalsPerStepMax = 64;
 
@@ -315,7 +317,7 @@ export class LogManager {
   }
 
   private async loadDirectory(directory: LogDirectory): Promise<void> {
-    const { disk, logger, onProgress } = this.options;
+    const { clock, disk, logger, onProgress } = this.options;
     const recoveryPoints = directory.readCheckpoint(directoryFile.recoveryPoints);
     const logStartOffsets = directory.readCheckpoint(directoryFile.logStartOffsets);
     const highWatermarks = directory.readCheckpoint(directoryFile.highWatermarks);
@@ -325,6 +327,7 @@ export class LogManager {
       .filter((entry) => entry.isDirectory)
       .map((entry) => entry.name);
     let loaded = 0;
+    let sliceStartMs = clock.monotonicMs();
     for (const name of names) {
       const folder = parsePartitionFolder(name);
       if (folder === null)
@@ -343,9 +346,12 @@ export class LogManager {
         });
       }
       loaded++;
-      if (loaded % logsPerStepMax === 0 || loaded === names.length) {
+      // A recovery may take long: whoever waits for this node, other controllers among them, has a turn after each log.
+      const isSliceOver = clock.monotonicMs() - sliceStartMs >= loadMsMax;
+      if (isSliceOver || loaded % logsPerStepMax === 0 || loaded === names.length) {
         onProgress?.({ directory: directory.path, loaded, total: names.length });
         await this.turn();
+        sliceStartMs = clock.monotonicMs();
       }
     }
   }
