@@ -38,6 +38,13 @@ export type {
 export type { GroupDescription, GroupMember, GroupOffset, ListedGroup, NewGroupOffset } from "./admin/groups.ts";
 export type { DeletedRecords, OffsetRequest, OffsetSpec, RecordDeletion } from "./admin/records.ts";
 export type {
+  AlteredReassignment,
+  ElectedLeader,
+  ElectionKind,
+  OngoingReassignment,
+  Reassignment,
+} from "./admin/replicas.ts";
+export type {
   DeletedShareGroupOffsets,
   NewShareGroupOffset,
   ShareGroupDescription,

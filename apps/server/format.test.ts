@@ -54,7 +54,7 @@ test("three controllers that are named at formatting are one dynamic quorum", { 
   try {
     const quorum = await admin.describeQuorum();
     expect(quorum.voters.map(({ replicaId }) => replicaId).sort()).toEqual([1, 2, 3]);
-    expect((await admin.describeCluster()).brokers.map(({ nodeId }) => nodeId).sort()).toEqual([1, 2, 3]);
+    expect((await admin.describeCluster()).nodes.map(({ nodeId }) => nodeId).sort()).toEqual([1, 2, 3]);
   } finally {
     await admin.close();
   }

@@ -17,6 +17,7 @@ import * as cluster from "./cluster.ts";
 import * as configs from "./configs.ts";
 import * as groups from "./groups.ts";
 import * as records from "./records.ts";
+import * as replicas from "./replicas.ts";
 import * as shareGroups from "./share-groups.ts";
 import * as topics from "./topics.ts";
 import * as transactions from "./transactions.ts";
@@ -137,6 +138,26 @@ export class Admin implements AsyncDisposable {
     options: CallOptions = {},
   ): Promise<users.AlteredUser[]> {
     return users.deleteUserPasswords(this.#calls, list, options);
+  }
+
+  /** Null: every partition. */
+  electLeaders(
+    kind: replicas.ElectionKind,
+    partitions: readonly TopicPartitionInput[] | null,
+    options: CallOptions = {},
+  ): Promise<replicas.ElectedLeader[]> {
+    return replicas.electLeaders(this.#calls, kind, partitions, options);
+  }
+
+  alterReassignments(
+    list: readonly replicas.Reassignment[],
+    options: CallOptions = {},
+  ): Promise<replicas.AlteredReassignment[]> {
+    return replicas.alterReassignments(this.#calls, list, options);
+  }
+
+  listReassignments(options: CallOptions = {}): Promise<replicas.OngoingReassignment[]> {
+    return replicas.listReassignments(this.#calls, options);
   }
 
   /** Null: every broker's. */

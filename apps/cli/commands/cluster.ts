@@ -1,5 +1,6 @@
 // `blum cluster`: who is there, who leads, what the cluster can do, and where its data lies.
 import { Command } from "commander";
+import { addReplicaCommands } from "../cluster/replica-commands.ts";
 import { type ConnectionFlags, withAdmin, withConnection } from "../connection.ts";
 import { type CliIo, report } from "../io.ts";
 import { textPairs, textTable } from "../text-table.ts";
@@ -14,14 +15,52 @@ Examples:
   blum cluster
   blum cluster --features                      levels that the cluster has agreed on
   blum cluster --disks                         log directories and how full they are
+  blum cluster quorum
+  blum cluster elect                           leadership back to each partition's preferred replica
+  blum cluster reassign orders 2,3,1           where orders' replicas are to be; shows the moves, --yes makes them
+  blum cluster balance                         the moves that make brokers hold equally many; --yes makes them
+  blum cluster moves --cancel                  what is under way, given up
   blum cluster --bootstrap broker.example:9092 --json`;
 
 export function createClusterCommand(io: CliIo): Command {
-  return withConnection(new Command("cluster").description("Show brokers, controller and quorum."))
+  const command = new Command("cluster")
+    .description("Show brokers, controller and quorum; elect leaders, move replicas.")
+    .addHelpText("after", examples);
+  withConnection(command.command("status", { isDefault: true }).description("brokers, controller and quorum"))
     .option("--features", "features and their levels")
     .option("--disks", "log directories of the brokers")
-    .addHelpText("after", examples)
     .action((flags: ClusterFlags) => cluster(io, flags));
+  withConnection(
+    command.command("quorum").description("voters and observers of the metadata, and how far they are"),
+  ).action((flags: ConnectionFlags) => quorum(io, flags));
+  addReplicaCommands(io, command);
+  return command;
+}
+
+async function quorum(io: CliIo, flags: ConnectionFlags): Promise<void> {
+  const facts = await withAdmin(io, flags, (admin) => admin.describeQuorum());
+  const { highWatermark, leaderEpoch, leaderId, observers, voters } = facts;
+  const rows = [
+    ...voters.map((one) => ({ ...one, part: one.replicaId === leaderId ? "leader" : "voter" })),
+    ...observers.map((one) => ({ ...one, part: "observer" })),
+  ];
+  report(io, flags, facts, () => {
+    const head = textPairs([
+      ["leader", `node ${leaderId}, epoch ${leaderEpoch}`],
+      ["committed", `offset ${highWatermark}`],
+    ]);
+    const table = textTable(
+      [
+        { title: "NODE", align: "right", cell: ({ replicaId }) => replicaId },
+        { title: "PART", cell: ({ part }) => part },
+        { title: "LOG END", align: "right", cell: ({ logEndOffset }) => logEndOffset },
+        { title: "BEHIND", align: "right", cell: (one) => Math.max(0, highWatermark - one.logEndOffset) },
+        { title: "DIRECTORY ID", cell: ({ directoryId }) => directoryId },
+      ],
+      rows,
+    );
+    return `${head}\n${table}`;
+  });
 }
 
 async function cluster(io: CliIo, flags: ClusterFlags): Promise<void> {
