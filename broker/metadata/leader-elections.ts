@@ -26,6 +26,8 @@ export interface LeaderElectionsOptions {
 export class LeaderElections {
   private readonly options: LeaderElectionsOptions;
   private timers: TimerHandle[] = [];
+  /** Counts the times that this node began or ceased to lead: a run of an earlier time does not go on in a later one. */
+  private term = 0;
 
   constructor(options: LeaderElectionsOptions) {
     this.options = options;
@@ -42,17 +44,19 @@ export class LeaderElections {
   }
 
   private repeat(slot: number, everyMs: number, what: string, decide: Decide): void {
+    const { term } = this;
     const runAfter = (delayMs: number): void => {
+      if (term !== this.term) return;
       this.timers[slot] = this.options.timers.after(delayMs, () => {
         const { controller, logger } = this.options;
         controller.execute(decide).then(
           ({ electionCount, hasMore }) => {
             if (electionCount > 0) logger.info({ electionCount }, `elected ${what}`);
-            if (controller.isActive) runAfter(hasMore ? continueMs : everyMs);
+            runAfter(hasMore ? continueMs : everyMs);
           },
           (error: unknown) => {
-            logger.warn({ error: String(error) }, `cannot elect ${what}`);
-            if (controller.isActive) runAfter(everyMs);
+            if (controller.isActive) logger.warn({ error: String(error) }, `cannot elect ${what}`);
+            runAfter(everyMs);
           },
         );
       });
@@ -61,6 +65,7 @@ export class LeaderElections {
   }
 
   stop(): void {
+    this.term++;
     for (const timer of this.timers) timer?.cancel();
     this.timers = [];
   }
