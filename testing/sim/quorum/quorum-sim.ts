@@ -136,6 +136,7 @@ class QuorumSim {
     this.scheduleAppends();
     if (!this.isCalm) this.scheduleFaults();
     if (this.changesVoters) this.scheduleVoterChanges();
+    if (this.kraftVersion === 0 && world.chance(0.5)) this.scheduleUpgrade();
     await world.runUntil(world.between(faultsMsMin, faultsMsMax));
     await this.heal();
   }
@@ -347,6 +348,21 @@ class QuorumSim {
       world.at(world.between(200, 3_000), null, step);
     };
     world.at(world.between(1_500, 4_000), null, step);
+  }
+
+  /** kraft.version 0 → 1, asked for until it is granted. */
+  private scheduleUpgrade(): void {
+    const { world } = this;
+    const step = (): void => {
+      if (this.isHealing) return;
+      const leader = this.nodes.find(({ process }) => process?.quorum?.roleName === "leader")?.process?.quorum;
+      if (leader?.kraftVersion === 1) return;
+      void leader
+        ?.upgradeKraftVersion(1, false)
+        .then(({ errorCode }) => world.trace.add(`kraft.version 1: ${errorCode}`));
+      world.at(world.between(500, 2_000), null, step);
+    };
+    world.at(world.between(2_000, 5_000), null, step);
   }
 
   private changeVoters(): void {
