@@ -5,10 +5,10 @@ import { clientMetricsDefaults, clientMetricsListNames, configResourceType } fro
 import { topicNameProblem } from "@blumfeld/core/model";
 import {
   type DescribedSetting,
+  describedGroupNames,
   describedTopicNames,
   describeGroupSetting,
   describeTopicSetting,
-  groupDefinitions,
   settingSource,
   settingTypeCode,
 } from "@blumfeld/core/model/settings";
@@ -102,7 +102,7 @@ function settingsOf(parts: Parts, loggers: BrokerLoggers, { resourceName: name, 
       return [...loggers.levels()].map(([logger, level]) => describedLogger(logger, level));
     case configResourceType.group:
       if (name === "") return failure(ErrorCode.INVALID_REQUEST, "Group name must not be empty");
-      return Object.keys(groupDefinitions).map((each) => describeGroupSetting(settings, own, each)!);
+      return describedGroupNames(own).map((each) => describeGroupSetting(settings, own, each)!);
     case configResourceType.clientMetrics:
       if (name === "") return failure(ErrorCode.INVALID_REQUEST, "Client metrics subscription name must not be empty");
       return [...clientMetricsDefaults.keys()].map((each) => describedClientMetric(own, each));

@@ -4,6 +4,7 @@
 import type { TimerHandle } from "@blumfeld/core/base";
 import {
   type AcknowledgementBatch,
+  type OffsetSpan,
   type ShareKey,
   SharePartition,
   type SharePartitionLimits,
@@ -13,9 +14,12 @@ import { ErrorCode } from "@blumfeld/core/protocol";
 import type { Partition } from "../partition/partition.ts";
 import type { BrokerParts } from "../parts.ts";
 import type { ShareCoordinator } from "../shards/share-coordinator.ts";
+import type { DeadLetterTopics } from "./dead-letter-topics.ts";
+import { DeadLetterWriter } from "./dead-letter-writer.ts";
 
 export interface HostedParts extends Pick<BrokerParts, "clock" | "timers" | "logger"> {
   readonly shares: ShareCoordinator;
+  readonly deadLetterTopics: DeadLetterTopics;
 }
 
 /** Somebody who waits for records of this share partition to become available. */
@@ -36,6 +40,7 @@ export class HostedSharePartition {
   isClosed = false;
   readonly waiting = new Set<ShareWaiter>();
   private readonly parts: HostedParts;
+  readonly deadLetters: DeadLetterWriter;
   private stateEpoch = 0;
   private timer: TimerHandle | null = null;
   private timerMs = Number.POSITIVE_INFINITY;
@@ -46,6 +51,15 @@ export class HostedSharePartition {
     this.partition = partition;
     this.leaderEpoch = partition.leaderEpoch;
     this.parts = parts;
+    this.deadLetters = new DeadLetterWriter(
+      {
+        ...{ key, partition },
+        isWanted: () => this.isWanted(),
+        target: () => parts.shares.config.deadLetters(key.groupId),
+        finish: (spans) => this.finishDeadLetters(spans),
+      },
+      parts,
+    );
     partition.park(this.watch);
     this.loaded = this.load().catch((error: unknown) => {
       this.errorCode = ErrorCode.UNKNOWN_SERVER_ERROR;
@@ -84,6 +98,8 @@ export class HostedSharePartition {
     const start = state.startOffset >= 0 ? state.startOffset : await this.beginning();
     this.state = new SharePartition(state, start);
     this.state.moveStart(log.logStartOffset);
+    // Of those that were not written when the partition was led elsewhere, or not known to be.
+    this.deadLetters.add(this.state.deadLetters(this.limits));
     this.wake();
   }
 
@@ -116,14 +132,21 @@ export class HostedSharePartition {
     if (transition !== null) void this.persist(transition);
   }
 
+  private async finishDeadLetters(spans: readonly OffsetSpan[]): Promise<number> {
+    const transition = this.state!.finishDeadLetters(spans);
+    return transition === null ? ErrorCode.NONE : this.persist(transition);
+  }
+
   async persist(transition: ShareTransition): Promise<number> {
     const { shares, logger } = this.parts;
     const { startOffset, deliveryCompleteCount, batches } = transition;
     const { stateEpoch, leaderEpoch, state } = this;
     const write = { stateEpoch, leaderEpoch, startOffset, deliveryCompleteCount, stateBatches: batches };
     const { errorCode } = await shares.persistently(() => shares.anywhere.write(this.key, write), this.isWanted);
-    if (errorCode === ErrorCode.NONE) state!.confirm(transition);
-    else {
+    if (errorCode === ErrorCode.NONE) {
+      state!.confirm(transition);
+      this.deadLetters.add(transition.deadLetters);
+    } else {
       state!.refuse(transition);
       logger.warn({ partition: this.partition.name, group: this.key.groupId, errorCode }, "a share write was refused");
       // Another has taken over, or the state was made anew: what is known here counts no longer.
@@ -141,6 +164,7 @@ export class HostedSharePartition {
   close(): void {
     if (this.isClosed && this.timer === null && this.waiting.size === 0) return;
     this.isClosed = true;
+    this.deadLetters.close();
     this.partition.unpark(this.watch);
     // A lock that runs out later is nobody's affair here.
     this.timer?.cancel();

@@ -5,6 +5,7 @@ import { ErrorCode } from "@blumfeld/core/protocol";
 import type { BrokerParts } from "../parts.ts";
 import { AclOperation, type RequestOrigin, ResourceType } from "../security-seam.ts";
 import type { ShareCoordinator } from "../shards/share-coordinator.ts";
+import { DeadLetterTopics } from "./dead-letter-topics.ts";
 import type { HostedSharePartition } from "./hosted-partition.ts";
 import { HostedSharePartitions } from "./hosted-partitions.ts";
 import { type ShareSession, ShareSessionCache } from "./share-session.ts";
@@ -39,7 +40,7 @@ export class ShareBroker {
   constructor(parts: BrokerParts, shares: ShareCoordinator) {
     this.parts = parts;
     this.shares = shares;
-    this.hosted = new HostedSharePartitions({ ...parts, shares });
+    this.hosted = new HostedSharePartitions({ ...parts, shares, deadLetterTopics: new DeadLetterTopics(parts) });
     this.sessions = new ShareSessionCache(
       () => shares.config.sessionCountMax,
       (session) => this.release(session),

@@ -1,7 +1,8 @@
 // The settings of share groups and of share partitions over the node's: read at each use, so that a dynamic change counts from then on.
 import { configResourceType } from "@blumfeld/core/controller";
 import type { SharePartitionLimits } from "@blumfeld/core/coordinator";
-import { durationMs } from "@blumfeld/core/model/settings";
+import { topicNameProblem } from "@blumfeld/core/model";
+import { durationMs, topicSettingsOf } from "@blumfeld/core/model/settings";
 import type { BrokerParts } from "../parts.ts";
 
 /** Where a group begins that has consumed nothing. */
@@ -9,6 +10,17 @@ export type ShareOffsetReset =
   | { readonly kind: "earliest" }
   | { readonly kind: "latest" }
   | { readonly kind: "duration"; readonly ms: number };
+
+export interface DeadLetterTarget {
+  readonly topic: string;
+  /** With the record's key and value, and not only with where it is. */
+  readonly isCopied: boolean;
+  /** It is to be made first. */
+  readonly isMissing: boolean;
+  readonly batchBytesMax: number;
+  /** Why nothing may be written there. */
+  readonly problem: string | null;
+}
 
 type Parts = Pick<BrokerParts, "cluster" | "metadata">;
 
@@ -48,7 +60,40 @@ export class ShareConfig {
         settings.get("group.share.min.delivery.count.limit"),
         settings.get("group.share.max.delivery.count.limit"),
       ),
+      hasDeadLetters:
+        this.ofGroup(groupId, "errors.deadletterqueue.topic.name") !== undefined && this.mayWrite(groupId),
     };
+  }
+
+  private mayWrite(groupId: string): boolean {
+    return this.deadLetters(groupId).problem === null;
+  }
+
+  /** Where the group's dead letters go. They are the broker's to write, whoever caused them, so the topic has to have agreed to them. */
+  deadLetters(groupId: string): DeadLetterTarget {
+    const { settings } = this.parts.cluster;
+    const { configs, topics } = this.parts.metadata.image;
+    const topic = this.ofGroup(groupId, "errors.deadletterqueue.topic.name") ?? "";
+    const isCopied = this.ofGroup(groupId, "errors.deadletterqueue.copy.record.enable") === "true";
+    const isMissing = topics.get(topic) === undefined;
+    const own = configs.of(configResourceType.topic, topic);
+    const prefix = settings.get("errors.deadletterqueue.topic.name.prefix");
+    const target = { topic, isCopied, isMissing, batchBytesMax: 0 };
+    if (topic === "") return { ...target, problem: "the group names no dead-letter topic" };
+    const nameProblem = topicNameProblem(topic);
+    if (nameProblem !== null) return { ...target, problem: nameProblem };
+    if (topic.startsWith("__")) return { ...target, problem: "dead letters do not go into internal topics" };
+    const ofTopic = topicSettingsOf(settings, own);
+    if (!isMissing && !ofTopic.get("errors.deadletterqueue.group.enable"))
+      return { ...target, problem: "the topic takes no dead letters: errors.deadletterqueue.group.enable is off" };
+    if (!topic.startsWith(prefix))
+      return { ...target, problem: `its name does not begin with errors.deadletterqueue.topic.name.prefix=${prefix}` };
+    if (isMissing && !settings.get("errors.deadletterqueue.auto.create.topics.enable"))
+      return {
+        ...target,
+        problem: "there is no such topic, and errors.deadletterqueue.auto.create.topics.enable is off",
+      };
+    return { ...target, batchBytesMax: ofTopic.get("max.message.bytes"), problem: null };
   }
 
   offsetReset(groupId: string): ShareOffsetReset {

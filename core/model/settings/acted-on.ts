@@ -143,7 +143,11 @@ const nodeNames: readonly string[] = [
 ];
 
 /** Broker-wide forms of what topics may override; acted on wherever the topic's is. */
-const shareNames: readonly string[] = ["share.coordinator.snapshot.update.records.per.snapshot"];
+const shareNames: readonly string[] = [
+  "errors.deadletterqueue.auto.create.topics.enable",
+  "errors.deadletterqueue.topic.name.prefix",
+  "share.coordinator.snapshot.update.records.per.snapshot",
+];
 
 const logNames: readonly string[] = [
   "compression.gzip.level",
@@ -209,6 +213,7 @@ const streamsNames: readonly string[] = [
 ];
 
 const topicNames: readonly string[] = [
+  "errors.deadletterqueue.group.enable",
   "follower.replication.throttled.replicas",
   "leader.replication.throttled.replicas",
   "cleanup.policy",
@@ -234,6 +239,8 @@ const topicNames: readonly string[] = [
 ];
 
 const groupNames: readonly string[] = [
+  "errors.deadletterqueue.copy.record.enable",
+  "errors.deadletterqueue.topic.name",
   "consumer.assignment.interval.ms",
   "consumer.heartbeat.interval.ms",
   "consumer.session.timeout.ms",

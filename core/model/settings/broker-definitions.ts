@@ -315,6 +315,8 @@ export const nodeDefinitions = define({
   // Internal to Kafka: left out of its documents, set by its own tests.
   "controller.performance.always.log.threshold.ms": internal(long(2000, medium, atLeast(0))),
   "controller.performance.sample.period.ms": internal(long(60000, medium, atLeast(100))),
+  "errors.deadletterqueue.auto.create.topics.enable": internal(bool(false, medium)),
+  "errors.deadletterqueue.topic.name.prefix": internal(string("dlq.", medium)),
   "group.consumer.regex.refresh.interval.ms": internal(int(600000, medium, atLeast(10000))),
   "group.share.initialize.retry.interval.ms": internal(int(30000, low, atLeast(1))),
   "group.share.persister.class.name": internal(

@@ -48,6 +48,8 @@ export const topicDefinitions = define({
   "unclean.leader.election.enable": bool(false, medium),
   // Internal to Kafka: left out of its documents, set by its own tests.
   "internal.segment.bytes": internal(int(null, medium)),
+  // KIP-1191, of the release after: whether groups may put their dead letters here.
+  "errors.deadletterqueue.group.enable": internal(bool(false, medium)),
 });
 
 /** What a group may override. */
@@ -69,4 +71,7 @@ export const groupDefinitions = define({
   "streams.initial.rebalance.delay.ms": int(3000, medium, atLeast(0)),
   "streams.num.standby.replicas": int(0, medium, atLeast(0)),
   "streams.session.timeout.ms": int(45000, medium, atLeast(1)),
+  // KIP-1191, of the release after: where a share group's dead letters go, and whether they hold the record.
+  "errors.deadletterqueue.copy.record.enable": internal(bool(false, medium)),
+  "errors.deadletterqueue.topic.name": internal(string("", medium)),
 });

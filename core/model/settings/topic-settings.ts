@@ -80,6 +80,13 @@ export function describedTopicNames(overrides: ReadonlyMap<string, string>): str
     .map(([name]) => name);
 }
 
+/** As for topics. */
+export function describedGroupNames(overrides: ReadonlyMap<string, string>): string[] {
+  return Object.entries(groupDefinitions)
+    .filter(([name, definition]) => !definition.internal || overrides.has(name))
+    .map(([name]) => name);
+}
+
 /** A group's setting: its own, else the broker's default for groups (`group.` before the name). */
 export function describeGroupSetting(
   broker: BrokerSettings,
