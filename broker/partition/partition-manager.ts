@@ -45,7 +45,8 @@ export class PartitionManager implements PartitionHost {
   /** Partitions whose logs are not open yet, in the order of the metadata; each is looked up anew when its turn comes. */
   private unopened: { topicId: Uuid; index: number }[] = [];
   private image: MetadataImage | null = null;
-  private isClosed = false;
+  /** The broker stops: nothing is led here any more. */
+  isClosed = false;
   /** A whole image is taken up: what is in it may have been here before. */
   private isLoadingImage = false;
 

@@ -108,14 +108,15 @@ export class ShareCoordinator {
 
   // --- as this broker's own share partitions and groups ask ----------------------------------------
 
-  /** Asks until there is a coordinator, which may have to be made first, or nobody wants the answer any more. */
+  /** Asks until there is a coordinator, which may have to be made first, nobody wants the answer any more, or the broker stops. */
   async persistently<Answer extends ShareOutcome>(
     ask: () => Promise<Answer>,
     isWanted: () => boolean = () => true,
   ): Promise<Answer> {
     for (let attempt = 1; ; attempt++) {
       const answer = await ask();
-      if (!retriable.has(answer.errorCode) || attempt >= attemptCountMax || !isWanted()) return answer;
+      const isOver = attempt >= attemptCountMax || this.parts.partitions.isClosed || !isWanted();
+      if (isOver || !retriable.has(answer.errorCode)) return answer;
       if (this.parts.metadata.image.topics.get(shareGroupStateTopic) === undefined) this.createTopic();
       await new Promise<void>((resolve) => {
         this.parts.timers.after(retryMs, resolve);
