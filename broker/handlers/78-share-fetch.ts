@@ -6,7 +6,12 @@ import type { BrokerParts } from "../parts.ts";
 import { answerLater, type Handler, type RequestContext } from "../request-context.ts";
 import { type ShareBroker, shareSessionEpochs } from "../share/share-broker.ts";
 import { ShareFetch, ShareFetchItem } from "../share/share-fetch.ts";
-import { type ShareSession, type ShareSessionItem, shareItemKey } from "../share/share-session.ts";
+import {
+  type ShareSession,
+  type ShareSessionItem,
+  shareItemKey,
+  shareSessionPartitionCountMax,
+} from "../share/share-session.ts";
 import { type GroupHandlerParts, mayReadGroup } from "./group-rules.ts";
 import { LeaderHints } from "./leader-hints.ts";
 
@@ -43,6 +48,11 @@ export function createShareFetchHandler(parts: Parts): Handler<typeof ApiKey.Sha
       session = sessions.find(groupId, memberId) ?? ErrorCode.SHARE_SESSION_NOT_FOUND;
     else session = sessions.continue(groupId, memberId, epoch);
     if (typeof session === "number") return refused(session);
+    if (!session.hasRoomFor(namedItems(request)))
+      return refused(
+        ErrorCode.INVALID_REQUEST,
+        `A share session holds at most ${shareSessionPartitionCountMax} partitions.`,
+      );
     run(parts, context, request, session).then(
       (response) => context.answer(response),
       (error: unknown) => {
@@ -99,6 +109,11 @@ async function run(
   if (mayFetch && shareBroker.sessions.find(groupId, memberId) !== session)
     for (const { hosted } of items) hosted?.releaseMember(memberId);
   return respond(parts, context, request, groupId, acknowledged, items);
+}
+
+function* namedItems({ topics }: ShareFetchRequest): Generator<ShareSessionItem> {
+  for (const { topicId, partitions } of topics)
+    for (const { partitionIndex } of partitions) yield { topicId, partition: partitionIndex };
 }
 
 function changeSession(session: ShareSession, request: ShareFetchRequest): void {

@@ -28,6 +28,17 @@ export class ShareSession {
     this.items.set(shareItemKey(item), item);
   }
 
+  /** Whether it may also hold these. */
+  hasRoomFor(items: Iterable<ShareSessionItem>): boolean {
+    const fresh = new Set<string>();
+    for (const item of items) {
+      const key = shareItemKey(item);
+      if (!this.items.has(key)) fresh.add(key);
+      if (this.items.size + fresh.size > shareSessionPartitionCountMax) return false;
+    }
+    return true;
+  }
+
   remove(item: ShareSessionItem): boolean {
     return this.items.delete(shareItemKey(item));
   }
@@ -36,6 +47,9 @@ export class ShareSession {
 export function shareItemKey({ topicId, partition }: ShareSessionItem): string {
   return topicId + partition;
 }
+
+/** Of one session. A broker leads fewer, as a rule; what a client names is kept whether it exists or not. */
+export const shareSessionPartitionCountMax = 10_000;
 
 const initialEpoch = 0;
 const epochMax = 0x7fff_ffff;

@@ -11,46 +11,68 @@ export interface StateBatch {
   readonly deliveryCount: number;
 }
 
-/** `batches` with `added` over them, from `startOffset` on. Where two speak of one offset, the later delivery counts, then the later state. */
+/**
+ * `batches` (in rising order, disjoint) with `added` over them, from `startOffset` on. Where two speak of one offset, the later delivery counts, then
+ * the later state, whichever came first: so it is one sweep over both.
+ */
 export function combinedBatches(
   batches: readonly StateBatch[],
   added: readonly StateBatch[],
   startOffset: number,
 ): StateBatch[] {
-  let all = [...batches];
-  for (const one of added) if (one.firstOffset <= one.lastOffset) all = withBatch(all, one);
   const kept: StateBatch[] = [];
-  for (const one of all) {
+  for (const one of merged(batches, inOrder(added))) {
     if (one.lastOffset < startOffset) continue;
     push(kept, one.firstOffset >= startOffset ? one : { ...one, firstOffset: startOffset });
   }
   return kept;
 }
 
-function withBatch(batches: StateBatch[], added: StateBatch): StateBatch[] {
-  let from = 0;
-  let end = batches.length;
-  while (from < end) {
-    const middle = (from + end) >> 1;
-    if (batches[middle]!.lastOffset < added.firstOffset) from = middle + 1;
-    else end = middle;
+/** In rising order and disjoint, as those of our own share partitions are; another broker's may be anything. */
+function inOrder(added: readonly StateBatch[]): readonly StateBatch[] {
+  let last = -1;
+  for (const { firstOffset, lastOffset } of added) {
+    if (firstOffset <= last || firstOffset > lastOffset) return ordered(added.filter(isSome));
+    last = lastOffset;
   }
-  let to = from;
-  const middle: StateBatch[] = [];
-  let next = added.firstOffset;
-  for (; to < batches.length && batches[to]!.firstOffset <= added.lastOffset; to++) {
-    const old = batches[to]!;
-    const first = Math.max(old.firstOffset, added.firstOffset);
-    const last = Math.min(old.lastOffset, added.lastOffset);
-    if (old.firstOffset < first) middle.push({ ...old, lastOffset: first - 1 });
-    if (next < first) middle.push({ ...added, firstOffset: next, lastOffset: first - 1 });
-    middle.push({ ...(isLater(old, added) ? old : added), firstOffset: first, lastOffset: last });
-    if (old.lastOffset > last) middle.push({ ...old, firstOffset: last + 1 });
-    next = last + 1;
+  return added;
+}
+
+function isSome({ firstOffset, lastOffset }: StateBatch): boolean {
+  return firstOffset <= lastOffset;
+}
+
+function ordered(batches: readonly StateBatch[]): readonly StateBatch[] {
+  if (batches.length <= 1) return batches;
+  const middle = batches.length >> 1;
+  return merged(ordered(batches.slice(0, middle)), ordered(batches.slice(middle)));
+}
+
+function merged(ones: readonly StateBatch[], others: readonly StateBatch[]): StateBatch[] {
+  const out: StateBatch[] = [];
+  let [oneAt, otherAt] = [0, 0];
+  let one = ones[0];
+  let other = others[0];
+  while (one !== undefined && other !== undefined) {
+    if (one.lastOffset < other.firstOffset) {
+      push(out, one);
+      one = ones[++oneAt];
+    } else if (other.lastOffset < one.firstOffset) {
+      push(out, other);
+      other = others[++otherAt];
+    } else {
+      const first: number = Math.max(one.firstOffset, other.firstOffset);
+      const last: number = Math.min(one.lastOffset, other.lastOffset);
+      if (one.firstOffset < first) push(out, { ...one, lastOffset: first - 1 });
+      if (other.firstOffset < first) push(out, { ...other, lastOffset: first - 1 });
+      push(out, { ...(isLater(one, other) ? one : other), firstOffset: first, lastOffset: last });
+      one = one.lastOffset > last ? { ...one, firstOffset: last + 1 } : ones[++oneAt];
+      other = other.lastOffset > last ? { ...other, firstOffset: last + 1 } : others[++otherAt];
+    }
   }
-  if (next <= added.lastOffset) middle.push({ ...added, firstOffset: next });
-  batches.splice(from, to - from, ...middle);
-  return batches;
+  for (; one !== undefined; one = ones[++oneAt]) push(out, one);
+  for (; other !== undefined; other = others[++otherAt]) push(out, other);
+  return out;
 }
 
 function isLater(one: StateBatch, other: StateBatch): boolean {
