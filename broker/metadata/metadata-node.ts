@@ -180,7 +180,7 @@ export class MetadataNode implements MetadataSource, ClusterAccess {
       incarnationId: options.incarnationId,
       rack: settings.get("broker.rack"),
       directoryIds: storage.directories.map(({ directoryId }) => directoryId),
-      metadataOffset: () => this.image.highestOffset,
+      metadataOffset: () => this.quorum.appliedOffset - 1,
       isUnfenced: () => this.isUnfenced,
       offlineDirectories: () => this.offlineDirectories,
       cordonedDirectories: () => this.cordonedDirectories,
@@ -361,7 +361,10 @@ export class MetadataNode implements MetadataSource, ClusterAccess {
     return this.leader.leaderId === this.options.storage.nodeId ? this.quorum.describe(nowMs) : null;
   }
 
+  /** As its answers tell it, which a broker of a static quorum may have from nowhere else; until then as the voters' record does. */
   private leaderAddress(): PeerAddress | null {
+    const told = this.quorum.leaderAddress;
+    if (told !== null) return told;
     const { leaderId } = this.leader;
     const endpoints = this.quorum.voters.find(({ id }) => id === leaderId)?.endpoints ?? [];
     const names = this.settings.shape.controllerListenerNames;
