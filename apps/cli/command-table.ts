@@ -1,13 +1,6 @@
 // The commands by name. Each is a module of its own that is loaded when it is called: `blum --help` loads none of them.
 // A command's module exports a function that makes its commander Command, options, examples and action included.
-import type { Command } from "commander";
-import type { CliIo } from "./io.ts";
-
-export interface CommandRow {
-  readonly name: string;
-  readonly summary: string;
-  load(io: CliIo): Promise<Command>;
-}
+import type { CommandRow } from "./command-row.ts";
 
 export const commandTable: readonly CommandRow[] = [
   {
@@ -83,6 +76,6 @@ export const commandTable: readonly CommandRow[] = [
   {
     name: "completion",
     summary: "print the completion script of bash, zsh or fish",
-    load: async (io) => (await import("./commands/completion.ts")).createCompletionCommand(io),
+    load: async (io) => (await import("./commands/completion.ts")).createCompletionCommand(io, commandTable),
   },
 ];

@@ -1,7 +1,8 @@
 // The blum command. Finds the command that is called, loads that module alone, and turns whatever goes wrong into a sentence and an exit code.
 import { Command, CommanderError } from "commander";
 import { errorColors } from "./colors.ts";
-import { type CommandRow, commandTable } from "./command-table.ts";
+import type { CommandRow } from "./command-row.ts";
+import { commandTable } from "./command-table.ts";
 import { tellFailure } from "./failure.ts";
 import { type CliIo, exitCode, processIo } from "./io.ts";
 import { version } from "./version.ts";

@@ -151,7 +151,7 @@ export class ChaosRun {
   private copier(bundles: Bundles, index: number, bootstrapServers: string): Restarting {
     let incarnation = 0;
     const plan = (): CopierPlan => ({
-      ...{ bootstrapServers, index, sessionTimeoutMs, messagesMax: copyBatch },
+      ...{ bootstrapServers, index, sessionTimeoutMs, messagesMax: copyBatch, groupProtocol: "classic" as const },
       seed: this.options.seed * 1000 + index * 100 + incarnation++,
     });
     return new Restarting(`copier ${index}`, bundles.file("exactly-once/copier-process"), plan, () => {});

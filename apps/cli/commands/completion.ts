@@ -1,14 +1,14 @@
 // `blum completion`: the script that a shell sources. Words come from the command table and from each command's own options, so that
 // completion knows what the commands know.
 import { Command } from "commander";
-import { commandTable } from "../command-table.ts";
+import type { CommandRow } from "../command-row.ts";
 import { CliFailure } from "../failure.ts";
 import { type CliIo, exitCode } from "../io.ts";
 
 const shells = ["bash", "zsh", "fish"] as const;
 type Shell = (typeof shells)[number];
 
-export function createCompletionCommand(io: CliIo): Command {
+export function createCompletionCommand(io: CliIo, commands: readonly CommandRow[]): Command {
   return new Command("completion")
     .description("Print the completion script for a shell.")
     .argument("<shell>", shells.join(", "))
@@ -23,7 +23,7 @@ Examples:
     .action(async (shell: string) => {
       if (!shells.includes(shell as Shell))
         throw new CliFailure(`there is no completion for ${shell}`, `use one of ${shells.join(", ")}`, exitCode.usage);
-      io.out(completionScript(shell as Shell, await readWords(io)));
+      io.out(completionScript(shell as Shell, await readWords(io, commands)));
     });
 }
 
@@ -34,9 +34,9 @@ interface Words {
   readonly words: readonly string[];
 }
 
-async function readWords(io: CliIo): Promise<Words[]> {
+async function readWords(io: CliIo, commands: readonly CommandRow[]): Promise<Words[]> {
   const all: Words[] = [];
-  for (const { name, summary, load } of commandTable) {
+  for (const { name, summary, load } of commands) {
     if (name === "completion") {
       all.push({ name, summary, words: shells });
       continue;
