@@ -1,6 +1,10 @@
 // Dead letters of share groups against our broker on real sockets: what is rejected or fails too often arrives in the group's dead-letter topic, once,
 // with where it came from; nothing arrives in a topic that did not agree to it.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { Admin, Consumer, type Message, Producer, ShareConsumer } from "@blumfeld/client";
+import { type RunningBroker, startBroker } from "blumfeld";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { isKafka, type Subject, startMsMax, startSubject } from "./subject.ts";
 
@@ -45,9 +49,9 @@ describe.skipIf(isKafka)("dead letters", () => {
     );
   }
 
-  function memberOf(topic: string): ShareConsumer {
+  function memberOf(topic: string, bootstrap = bootstrapServers): ShareConsumer {
     const consumer = new ShareConsumer({
-      ...{ bootstrapServers, groupId: topic, fetchWaitMsMax: 100, acknowledgement: "explicit" },
+      ...{ bootstrapServers: bootstrap, groupId: topic, fetchWaitMsMax: 100, acknowledgement: "explicit" },
     });
     consumer.subscribe([topic]);
     return consumer;
@@ -69,8 +73,12 @@ describe.skipIf(isKafka)("dead letters", () => {
     expect(await consumer.poll(300)).toEqual([]);
   }
 
-  async function read(topic: string, count: number): Promise<Message[]> {
-    await using consumer = new Consumer({ bootstrapServers, autoOffsetReset: "earliest" });
+  async function read(topic: string, count: number, bootstrap = bootstrapServers): Promise<Message[]> {
+    await using own = new Admin({ bootstrapServers: bootstrap });
+    await expect
+      .poll(async () => (await own.listTopics()).some(({ name }) => name === topic), { timeout: 10_000 })
+      .toBe(true);
+    await using consumer = new Consumer({ bootstrapServers: bootstrap, autoOffsetReset: "earliest" });
     await consumer.assignTopics([topic]);
     const messages: Message[] = [];
     const untilMs = performance.now() + 10_000;
@@ -127,7 +135,6 @@ describe.skipIf(isKafka)("dead letters", () => {
     };
     await filled("copied", 30, 1, own);
     await consumed("copied", 30);
-    await expect.poll(async () => (await admin.listTopics()).some(({ name }) => name === "dlq.made")).toBe(true);
     const messages = await read("dlq.made", 20);
     expectLetters(messages, "copied", 30, 1);
     for (const message of messages) {
@@ -152,5 +159,59 @@ describe.skipIf(isKafka)("dead letters", () => {
     expect(polled.map(({ offset }) => offset)).toEqual([9]);
     await using reader = new Consumer({ bootstrapServers });
     expect(await reader.endOffsets([{ topic: name, partition: 0 }])).toMatchObject([{ offset: 0 }]);
+  });
+
+  test("what waits for its letter when the broker ends gets it from the next", { timeout: 60_000 }, async () => {
+    const dataDirectory = mkdtempSync(join(tmpdir(), "dead-letters-"));
+    const topic = "restarted";
+    const start = (replicationFactor: number): Promise<RunningBroker> =>
+      startBroker({
+        ...{ dataDirectory, port: 0 },
+        properties: {
+          // With more replicas than brokers the dead-letter topic cannot be made.
+          "default.replication.factor": replicationFactor,
+          "errors.deadletterqueue.auto.create.topics.enable": "true",
+          "group.share.min.heartbeat.interval.ms": 50,
+          "group.share.heartbeat.interval.ms": 100,
+          "share.coordinator.state.topic.num.partitions": 1,
+        },
+      });
+    try {
+      {
+        await using first = await start(3);
+        await using own = new Admin({ bootstrapServers: first.bootstrap });
+        await using sender = new Producer({ bootstrapServers: first.bootstrap });
+        await own.createTopic({ name: topic, partitions: 1, replicationFactor: 1 });
+        const settings = {
+          "share.auto.offset.reset": "earliest",
+          "errors.deadletterqueue.topic.name": "dlq.restarted",
+          "errors.deadletterqueue.copy.record.enable": "true",
+        };
+        const changes = Object.entries(settings).map(([name, value]) => ({ name, operation: "set" as const, value }));
+        await own.alterConfigs([{ type: "group", name: topic, changes }]);
+        await sender.send(Array.from({ length: 6 }, (_, at) => ({ topic, partition: 0, value: `${at}` })));
+        await using member = memberOf(topic, first.bootstrap);
+        let left = 6;
+        for await (const message of member) {
+          if (message.offset % 2 === 0) message.accept();
+          else message.reject();
+          if (--left === 0) break;
+        }
+        await member.commit();
+      }
+      await using second = await start(1);
+      await using member = memberOf(topic, second.bootstrap);
+      const polling = member.poll(5000);
+      const messages = await read("dlq.restarted", 3, second.bootstrap);
+      expect(messages.map((message) => [told(message)["__dlq.errors.offset"], message.valueText()])).toEqual([
+        ["1", "1"],
+        ["3", "3"],
+        ["5", "5"],
+      ]);
+      expect(messages.map((message) => told(message)["__dlq.errors.message"])).toEqual([rejected, rejected, rejected]);
+      expect(await polling).toEqual([]);
+    } finally {
+      rmSync(dataDirectory, { recursive: true, force: true });
+    }
   });
 });
