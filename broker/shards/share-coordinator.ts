@@ -19,6 +19,7 @@ import { TopicCreator } from "../metadata/internal-topics.ts";
 import type { BrokerParts } from "../parts.ts";
 import { anonymousPrincipal } from "../security-seam.ts";
 import { ShareConfig } from "../share/share-config.ts";
+import { ShareStatePruner } from "../share/share-state-pruner.ts";
 import { ShardHost } from "./shard-host.ts";
 import { isShareStateKept, SharePersister } from "./share-persister.ts";
 
@@ -35,6 +36,7 @@ export class ShareCoordinator {
   readonly config: ShareConfig;
   /** For this broker's own share partitions and groups: state wherever its coordinator is. */
   readonly anywhere: SharePersister;
+  readonly pruner: ShareStatePruner;
   private readonly parts: BrokerParts;
   private readonly creator: TopicCreator;
 
@@ -47,6 +49,7 @@ export class ShareCoordinator {
       { topic: shareGroupStateTopic, create: ({ undo }) => new ShareStateShard({ undo, config }) },
       parts,
     );
+    this.pruner = new ShareStatePruner(parts, this.host);
     const persister = parts.cluster.settings.get("group.share.persister.class.name");
     this.anywhere = new SharePersister(parts, this, isShareStateKept(persister));
     parts.metadata.onImage((delta) => this.onImage(delta));

@@ -142,6 +142,33 @@ export class ShareStateShard implements Shard<ShareCoordinatorRecord, never> {
     return { records, answer: undefined };
   }
 
+  // --- pruning ---------------------------------------------------------------------------------
+
+  /** A snapshot of what is known, so that nothing before it is needed. */
+  snapshot(key: ShareKey, nowMs: number): ShareStateDecision<void> {
+    const state = this.stateOf(key);
+    if (state === null) return { records: [], answer: undefined };
+    const { snapshotEpoch } = state;
+    return { records: [snapshotRecord(key, { ...state, snapshotEpoch: snapshotEpoch + 1 }, nowMs)], answer: undefined };
+  }
+
+  /** Of every share partition: it rises with each snapshot. */
+  snapshotEpochs(): Map<string, number> {
+    const epochs = new Map<string, number>();
+    for (const { key, state } of this.states.values()) epochs.set(shareKeyText(key), state.snapshotEpoch);
+    return epochs;
+  }
+
+  /** Those that have had no snapshot since the epochs were these. One that was deleted and made anew may be among them in vain. */
+  keysWithoutSnapshotSince(epochs: ReadonlyMap<string, number>): ShareKey[] {
+    const keys: ShareKey[] = [];
+    for (const { key, state } of this.states.values()) {
+      const before = epochs.get(shareKeyText(key));
+      if (before !== undefined && state.snapshotEpoch <= before) keys.push(key);
+    }
+    return keys;
+  }
+
   private writeRecord(key: ShareKey, state: ShareState, write: ShareWrite, nowMs: number): ShareCoordinatorRecord {
     const leaderEpoch = Math.max(write.leaderEpoch, state.leaderEpoch);
     const startOffset = write.startOffset === -1 ? state.startOffset : write.startOffset;

@@ -147,6 +147,7 @@ const shareNames: readonly string[] = [
   "errors.deadletterqueue.auto.create.topics.enable",
   "errors.deadletterqueue.topic.name.prefix",
   "share.coordinator.snapshot.update.records.per.snapshot",
+  "share.coordinator.state.topic.prune.interval.ms",
 ];
 
 const logNames: readonly string[] = [
