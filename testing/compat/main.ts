@@ -1,6 +1,7 @@
 // npm run compat: other people's clients against a broker. See README.md.
 import { parseArgs } from "node:util";
 import { memberRuns, runMembers, sets } from "./members/runs.ts";
+import { mixedRuns, runMixed } from "./mixed/runs.ts";
 import { ourCommand } from "./runner/broker.ts";
 import { clients } from "./runner/clients.ts";
 import { kafkaRequestTests, runKafkaTests } from "./runner/kafka-tests.ts";
@@ -13,7 +14,10 @@ const allNames: readonly string[] = [
   "kafka-tests",
   kafkaRequestTests.name,
 ];
-const setLines = Object.entries(sets).map(([name, members]) => `${name} = ${members.join(" ")}`);
+/** Only by name: clusters of our nodes and Apache Kafka's, whatever --against says. */
+const mixedNames = mixedRuns.map((run) => run.name);
+const setsAll: Readonly<Record<string, readonly string[]>> = { ...sets, mixed: mixedNames };
+const setLines = Object.entries(setsAll).map(([name, members]) => `${name} = ${members.join(" ")}`);
 
 const usage = `npm run compat -- [OPTIONS] [NAME ...]
 
@@ -52,9 +56,10 @@ function options() {
   if (ways.length > 1) throw new Error("give one of --against, --broker and --bootstrap");
   if (values.broker !== undefined && !values.broker.includes("{props}"))
     throw new Error("--broker has no {props} in it");
-  const names = new Set(parsed.positionals.flatMap((name) => sets[name] ?? [name]));
+  const names = new Set(parsed.positionals.flatMap((name) => setsAll[name] ?? [name]));
   for (const name of names) {
-    if (!allNames.includes(name)) throw new Error(`no client is called ${name}; --list prints the names`);
+    if (!allNames.includes(name) && !mixedNames.includes(name))
+      throw new Error(`no client is called ${name}; --list prints the names`);
   }
   return { ...values, names };
 }
@@ -67,7 +72,7 @@ async function main(): Promise<number> {
     return 0;
   }
   if (chosen.list) {
-    process.stdout.write(`${[...allNames, "", "sets:", ...setLines].join("\n")}\n`);
+    process.stdout.write(`${[...allNames, ...mixedNames, "", "sets:", ...setLines].join("\n")}\n`);
     return 0;
   }
   const say = (line: string): void => void process.stderr.write(`${line}\n`);
@@ -88,6 +93,8 @@ async function main(): Promise<number> {
   reports.push(...(await runMembers(names, { target, verbose: chosen.verbose, keep: chosen.keep, say })));
   if (wanted("kafka-tests")) reports.push(await runKafkaTests(target, say));
   if (wanted(kafkaRequestTests.name)) reports.push(await runKafkaTests(target, say, kafkaRequestTests));
+  const mixed = new Set(mixedNames.filter((name) => chosen.names.has(name)));
+  reports.push(...(await runMixed(mixed, { command, verbose: chosen.verbose, keep: chosen.keep, say })));
   process.stdout.write(chosen.json ? reportJson(reports, against) : reportText(reports, `against ${against}`));
   return reports.some((report) => counts(report).failed > 0) ? 1 : 0;
 }

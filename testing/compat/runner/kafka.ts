@@ -10,7 +10,8 @@ import { serverProperties, waitForBroker } from "./properties.ts";
 
 export const kafkaVersion = "4.3.0";
 const slf4jBindingVersion = "2.24.3";
-const clusterId = "4L6g3nShT-eMCtK--X86sw";
+/** Of every cluster that is formatted here. */
+export const clusterId = "4L6g3nShT-eMCtK--X86sw";
 const here = dirname(fileURLToPath(import.meta.url));
 
 function pom(artifacts: readonly string[]): string {
