@@ -45,6 +45,7 @@ import {
 } from "@blumfeld/core/protocol";
 import {
   type LeaderAndEpoch,
+  NotLeader,
   type QuorumAddress,
   type QuorumDescription,
   type QuorumLog,
@@ -427,17 +428,23 @@ export class MetadataNode implements MetadataSource, ClusterAccess {
 
   /** As a new incarnation, fenced: what an earlier one led has no leader until `unfence`. */
   async register(entry: BrokerEntry): Promise<number> {
-    const { incarnationId, storage } = this.options;
-    if (this.isActiveController) {
-      // An incarnation that ended without leaving is still registered as alive: only this process can say that it is not.
-      await this.controller.execute((context) => {
-        const before = context.image.cluster.broker(storage.nodeId);
-        return before === undefined || before.incarnationId === incarnationId
-          ? decisionOf(undefined)
-          : fenceBroker(context, storage.nodeId);
-      });
-    }
+    if (this.isActiveController) await this.fenceFormerSelf();
     return this.lifecycle.register(entry);
+  }
+
+  /** An incarnation that ended without leaving is still registered as alive: only this process can say that it is not. */
+  private async fenceFormerSelf(): Promise<void> {
+    const { incarnationId, storage } = this.options;
+    const fenced = this.controller.execute((context) => {
+      const before = context.image.cluster.broker(storage.nodeId);
+      return before === undefined || before.incarnationId === incarnationId
+        ? decisionOf(undefined)
+        : fenceBroker(context, storage.nodeId);
+    });
+    await fenced.catch((error: unknown) => {
+      // Another leads now, and it hears of the silence.
+      if (!(error instanceof NotLeader)) throw error;
+    });
   }
 
   /** The broker takes part from now on; resolves when its partitions have their leader. */
