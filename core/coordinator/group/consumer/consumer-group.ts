@@ -169,30 +169,37 @@ export class ConsumerGroup implements Group {
 
   // --- subscriptions ---------------------------------------------------------------------------
 
-  /** As they would be with `updated` in place of the member of its id. */
-  *membersWith(updated: ConsumerMember | null): Generator<ConsumerMember> {
+  /** As they would be with `updated` in place of the member of its id, and without `goneId`. */
+  membersWith(updated: ConsumerMember | null, goneId: string | null = null): ConsumerMember[] {
+    const members: ConsumerMember[] = [];
     let isSeen = false;
     for (const member of this.members.values()) {
       if (updated !== null && member.memberId === updated.memberId) {
         isSeen = true;
-        yield updated;
-      } else yield member;
+        members.push(updated);
+      } else if (member.memberId !== goneId) members.push(member);
     }
-    if (updated !== null && !isSeen) yield updated;
+    if (updated !== null && !isSeen) members.push(updated);
+    return members;
   }
 
   /** All topics that the members want, by name and by resolved regular expression. */
   subscribedTopics(members: Iterable<ConsumerMember> = this.members.values()): Set<string> {
     const names = new Set<string>();
-    for (const member of members) for (const name of this.topicsOf(member)) names.add(name);
+    for (const member of members) this.addTopicsOf(member, names);
     return names;
   }
 
   topicsOf(member: ConsumerMember): Set<string> {
-    const names = new Set(member.subscribedTopicNames);
-    if (member.subscribedTopicRegex !== "")
-      for (const name of this.regexes.get(member.subscribedTopicRegex)?.topics ?? []) names.add(name);
+    const names = new Set<string>();
+    this.addTopicsOf(member, names);
     return names;
+  }
+
+  private addTopicsOf({ subscribedTopicNames, subscribedTopicRegex }: ConsumerMember, names: Set<string>): void {
+    for (const name of subscribedTopicNames) names.add(name);
+    if (subscribedTopicRegex !== "")
+      for (const name of this.regexes.get(subscribedTopicRegex)?.topics ?? []) names.add(name);
   }
 
   isSubscribedTo(topic: string): boolean {

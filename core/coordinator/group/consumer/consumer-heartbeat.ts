@@ -307,8 +307,11 @@ export class ConsumerHeartbeat {
     const regexResolved = this.regexes.onMember(group, before, updated, records);
     const hasSubscriptionChanged = namesChanged || regexResolved;
     // Nearly every heartbeat changes nothing: only a new epoch or target looks at all members.
-    const members = (): ConsumerMember[] =>
-      [...group.membersWith(updated)].filter(({ memberId }) => memberId !== replacedId);
+    let all: ConsumerMember[] | null = null;
+    const members = (): ConsumerMember[] => {
+      all ??= group.membersWith(updated, replacedId);
+      return all;
+    };
     const isBumped = hasSubscriptionChanged || step.isUpgraded === true;
     const groupEpoch = this.advanceEpoch(group, members, isBumped, nowMs, records);
     this.regexes.askWhenDue(group, updated, nowMs, step.mayFindTopic);

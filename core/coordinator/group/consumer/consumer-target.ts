@@ -30,8 +30,8 @@ export function makeTarget(
   // Members of the same subscription share one set: then the assignor sees at once that all want the same.
   const sets = new Map<string, ReadonlySet<Uuid>>();
   const topicsOf = (member: ConsumerMember): ReadonlySet<Uuid> => {
-    const names = [...group.topicsOf(member)].sort();
-    const key = names.join("\0");
+    const names = sortedTopicsOf(group, member);
+    const key = names.length === 1 ? names[0]! : names.join("\0");
     let ids = sets.get(key);
     if (ids === undefined) {
       const found = new Set<Uuid>();
@@ -65,6 +65,12 @@ export function makeTarget(
   }
   records.push(targetEpochRecord(group.groupId, assignmentEpoch, nowMs));
   return { targets, records };
+}
+
+function sortedTopicsOf(group: ConsumerGroup, member: ConsumerMember): readonly string[] {
+  const { subscribedTopicNames, subscribedTopicRegex } = member;
+  if (subscribedTopicNames.length === 1 && subscribedTopicRegex === "") return subscribedTopicNames;
+  return [...group.topicsOf(member)].sort();
 }
 
 /** A static member that comes back under another member id goes on with what it had. */

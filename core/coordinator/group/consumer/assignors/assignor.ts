@@ -29,11 +29,14 @@ export function targetOfLists(lists: ReadonlyMap<Uuid, number[]>): Target {
   const target = new Map<Uuid, readonly number[]>();
   for (const topic of [...lists.keys()].sort()) {
     const partitions = lists.get(topic)!;
-    if (partitions.length > 0)
-      target.set(
-        topic,
-        partitions.sort((a, b) => a - b),
-      );
+    if (partitions.length === 0) continue;
+    if (!isAscending(partitions)) partitions.sort((a, b) => a - b);
+    target.set(topic, partitions);
   }
   return target;
+}
+
+function isAscending(partitions: readonly number[]): boolean {
+  for (let index = 1; index < partitions.length; index++) if (partitions[index - 1]! > partitions[index]!) return false;
+  return true;
 }
