@@ -4,10 +4,11 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Admin } from "@blumfeld/client";
+import { Admin, type PartitionDescription } from "@blumfeld/client";
 import { Checklist } from "../members/cluster.ts";
 import { judge } from "../runner/checks.ts";
 import type { ClientReport } from "../runner/report.ts";
+import { Coordinators, movedTopics, transactionTopic } from "./coordinators.ts";
 import { judgeRead, NumberingLoad, partitionCount, topic, unequalReplicas } from "./load.ts";
 import { MixedNodes, type NodePlan } from "./nodes.ts";
 
@@ -56,6 +57,11 @@ const properties = {
   "min.insync.replicas": 2,
   "auto.create.topics.enable": "false",
   "log.retention.ms": -1,
+  "offsets.topic.replication.factor": 3,
+  "offsets.topic.num.partitions": 2,
+  "transaction.state.log.replication.factor": 3,
+  "transaction.state.log.min.isr": 2,
+  "transaction.state.log.num.partitions": 2,
   "replica.lag.time.max.ms": 4000,
   "broker.session.timeout.ms": 4000,
   "broker.heartbeat.interval.ms": 500,
@@ -76,6 +82,7 @@ class Mixed {
   readonly #nodes: MixedNodes;
   readonly #admin: Admin;
   readonly #load: NumberingLoad;
+  readonly #coordinators: Coordinators;
   readonly #list: Checklist;
   readonly #say: (line: string) => void;
 
@@ -86,6 +93,7 @@ class Mixed {
     this.#say = say;
     this.#admin = new Admin({ bootstrapServers: nodes.bootstrap, apiTimeoutMs: 30_000, requestTimeoutMs: 5_000 });
     this.#load = new NumberingLoad(nodes.bootstrap);
+    this.#coordinators = new Coordinators(nodes.bootstrap, this.#admin, partitionCount);
   }
 
   async run(): Promise<void> {
@@ -101,8 +109,11 @@ class Mixed {
     }
     for (const id of [...all.slice(1), ...all, ...all.slice(1)].reverse())
       await this.#step(`lead: ${id}`, () => this.#lead(id), true);
+    await this.#step("groups and a transactional producer", () => this.#startCoordinators());
+    await this.#moveCoordinators([...all, ...all].reverse());
     for (const id of restarted) await this.#restart(id);
     if (this.#run.movesController) await this.#moveController();
+    await this.#moveCoordinators([...all].reverse());
     await this.#step("the load ends", () => this.#load.stop());
     const { confirmed, failures } = this.#load;
     this.#list.note("every record is confirmed", failures.join("; "));
@@ -113,12 +124,14 @@ class Mixed {
       const wrong = await judgeRead(this.#nodes.bootstrap, this.#load.sent);
       this.#list.note(`what ${this.#nameOf(id)} has is what was sent`, wrong);
     }
+    for (const [name, wrong] of await this.#coordinators.judge(this.#load.sent)) this.#list.note(name, wrong);
     this.#list.note("no node ended by itself", this.#nodes.ended().join("; "));
     this.#list.note("all stop on SIGTERM", (await this.#nodes.stopAll()).join("; "));
     this.#list.note("replicas equal", unequalReplicas(all.map((id) => this.#nodes.node(id).dataDir)));
   }
 
   async close(): Promise<void> {
+    await Promise.allSettled([this.#load.stop(), this.#coordinators.close()]);
     await this.#admin.close();
   }
 
@@ -177,40 +190,69 @@ class Mixed {
   }
 
   async #spread(): Promise<void> {
-    await this.#assign((partition) => rotated(this.#nodes.brokerIds, partition));
+    await this.#assign(topic, (partition) => rotated(this.#nodes.brokerIds, partition % this.#nodes.brokerIds.length));
     await this.#inSync(this.#nodes.brokerIds);
   }
 
-  async #assign(replicasOf: (partition: number) => readonly number[]): Promise<void> {
-    const moves = partitions.map((partition) => ({ topic, partition, replicas: replicasOf(partition) }));
+  async #partitionsOf(name: string): Promise<readonly PartitionDescription[]> {
+    const [found] = await this.#admin.describeTopics([name]);
+    if (found === undefined || found.error !== null) throw found?.error ?? new Error(`no topic ${name}`);
+    return found.partitions;
+  }
+
+  async #assign(name: string, replicasOf: (partition: number) => readonly number[]): Promise<void> {
     await this.#until("the controller takes the new replicas", async () => {
+      const moves = (await this.#partitionsOf(name)).map(({ partition }) => ({
+        ...{ topic: name, partition, replicas: replicasOf(partition) },
+      }));
       for (const { error } of await this.#admin.alterReassignments(moves)) if (error) throw error;
       return true;
     });
   }
 
-  async #inSync(ids: readonly number[]): Promise<void> {
-    await this.#until(`${ids.join(", ")} are in sync everywhere`, async () => {
-      const [found] = await this.#admin.describeTopics([topic]);
-      const isWhole = found?.partitions.every(({ isr, replicas }) => replicas.length === isr.length);
-      if (found?.partitions.every(({ isr }) => ids.every((id) => isr.includes(id))) && isWhole) return true;
-      throw new Error(JSON.stringify(found?.partitions.map(({ isr, replicas }) => ({ isr, replicas }))));
+  async #inSync(ids: readonly number[], name: string = topic): Promise<void> {
+    await this.#until(`${ids.join(", ")} are in sync in ${name}`, async () => {
+      const found = await this.#partitionsOf(name);
+      const isWhole = found.every(({ isr, replicas }) => replicas.length === isr.length);
+      if (isWhole && found.every(({ isr }) => ids.every((id) => isr.includes(id)))) return true;
+      throw new Error(JSON.stringify(found.map(({ isr, replicas }) => ({ isr, replicas }))));
     });
   }
 
   /** This broker becomes the preferred leader everywhere, and an election makes it the leader. */
-  async #lead(id: number): Promise<void> {
+  async #lead(id: number, name: string = topic): Promise<void> {
     const ids = this.#nodes.brokerIds;
-    await this.#inSync([id]);
-    await this.#assign(() => rotated(ids, ids.indexOf(id)));
-    await this.#until(`${this.#nameOf(id)} leads`, async () => {
+    await this.#inSync([id], name);
+    await this.#assign(name, () => rotated(ids, ids.indexOf(id)));
+    await this.#until(`${this.#nameOf(id)} leads ${name}`, async () => {
+      const found = await this.#partitionsOf(name);
+      const others = found.filter(({ leader }) => leader !== id);
+      if (others.length === 0) return true;
       await this.#admin.electLeaders(
         "preferred",
-        partitions.map((partition) => ({ topic, partition })),
+        others.map(({ partition }) => ({ topic: name, partition })),
       );
-      const [found] = await this.#admin.describeTopics([topic]);
-      return found?.partitions.every(({ leader }) => leader === id) ?? false;
+      return false;
     });
+  }
+
+  async #startCoordinators(): Promise<void> {
+    const wanted = { name: transactionTopic, assignments: [this.#nodes.brokerIds] };
+    for (const { error } of await this.#admin.createTopics([wanted])) if (error) throw error;
+    await this.#coordinators.start();
+    // Before the moves everybody is in his group.
+    await sleep(loadMs);
+  }
+
+  async #moveCoordinators(ids: readonly number[]): Promise<void> {
+    for (const id of ids) {
+      const move = async (): Promise<void> => {
+        for (const name of movedTopics) await this.#lead(id, name);
+      };
+      await this.#step(`coordinators and an open transaction go to ${this.#nameOf(id)}`, () =>
+        this.#coordinators.turn(id, move),
+      );
+    }
   }
 
   async #restart(id: number): Promise<void> {
@@ -264,8 +306,6 @@ class Mixed {
     for (const { error } of await this.#admin.deleteTopics([name])) if (error) throw error;
   }
 }
-
-const partitions: readonly number[] = Array.from({ length: partitionCount }, (_, partition) => partition);
 
 /** The same in the same circle, from `at` on. */
 function rotated(ids: readonly number[], at: number): number[] {
