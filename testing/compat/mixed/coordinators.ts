@@ -7,6 +7,8 @@ export const transactionTopic = "mixed-transactions";
 export const movedTopics = ["__consumer_offsets", "__transaction_state", transactionTopic] as const;
 const offsetsGroup = "mixed-offsets";
 const recordsPerTransaction = 5;
+/** Where it ends early. */
+const closeMsMax = 2_000;
 const readMsMax = 30_000;
 
 type Protocol = "classic" | "consumer";
@@ -152,7 +154,7 @@ export class Coordinators {
   }
 
   async close(): Promise<void> {
-    await this.#producer.close();
-    for (const reader of this.#readers) await reader.stop([]);
+    await this.#producer.close({ timeoutMs: closeMsMax });
+    await Promise.all(this.#readers.map((reader) => reader.stop([])));
   }
 }

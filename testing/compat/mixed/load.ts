@@ -1,12 +1,12 @@
 // The load: one idempotent producer (acks=all) that numbers its records in each partition from 0, and the reading that holds a partition
 // against what was confirmed.
-import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Consumer, Producer } from "@blumfeld/client";
 
 export const topic = "mixed";
 export const partitionCount = 3;
+/** Where it ends early. */
+const closeMsMax = 2_000;
 const unconfirmedMax = 300;
 const pauseMs = 2;
 const filler = "x".repeat(100);
@@ -62,6 +62,13 @@ export class NumberingLoad {
     await this.#producer.flush();
     await this.#producer.close();
   }
+
+  /** Ends it whatever is not confirmed. */
+  async close(): Promise<void> {
+    this.#isStopping = true;
+    await this.#work;
+    await this.#producer.close({ timeoutMs: closeMsMax });
+  }
 }
 
 /** Reads every partition from its leader to its end: each number once and in order, none missing. An empty string where that holds. */
@@ -83,28 +90,4 @@ export async function judgeRead(bootstrapServers: string, sent: readonly number[
     if (next[partition] !== count)
       findings.push(`partition ${partition} ends at ${next[partition]}, ${count} were sent`);
   return findings.slice(0, 5).join("; ");
-}
-
-/** Partitions whose segments are not the same bytes in all these data directories, of stopped nodes. */
-export function unequalReplicas(dataDirs: readonly string[]): string {
-  const bytesOf = (dataDir: string, folder: string): Buffer => {
-    const path = join(dataDir, folder);
-    const names = readdirSync(path).filter((name) => name.endsWith(".log"));
-    return Buffer.concat(names.sort().map((name) => readFileSync(join(path, name))));
-  };
-  const findings: string[] = [];
-  for (let partition = 0; partition < partitionCount; partition++) {
-    const folder = `${topic}-${partition}`;
-    const [first, ...others] = dataDirs.map((dataDir) => bytesOf(dataDir, folder));
-    for (const [at, other] of others.entries()) {
-      if (first!.length > 0 && other.equals(first!)) continue;
-      let position = 0;
-      while (position < other.length && other[position] === first![position]) position++;
-      const lengths = `${first!.length} and ${other.length} bytes`;
-      findings.push(
-        `${folder}: the replica in directory ${at + 2} parts from the first at byte ${position} (${lengths})`,
-      );
-    }
-  }
-  return findings.join("; ");
 }

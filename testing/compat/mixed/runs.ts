@@ -9,8 +9,9 @@ import { Checklist } from "../members/cluster.ts";
 import { judge } from "../runner/checks.ts";
 import type { ClientReport } from "../runner/report.ts";
 import { Coordinators, movedTopics, transactionTopic } from "./coordinators.ts";
-import { judgeRead, NumberingLoad, partitionCount, topic, unequalReplicas } from "./load.ts";
+import { judgeRead, NumberingLoad, partitionCount, topic } from "./load.ts";
 import { MixedNodes, type NodePlan } from "./nodes.ts";
+import { unequalReplicas } from "./replicas.ts";
 
 type MixedRun = {
   readonly name: string;
@@ -58,10 +59,10 @@ const properties = {
   "auto.create.topics.enable": "false",
   "log.retention.ms": -1,
   "offsets.topic.replication.factor": 3,
-  "offsets.topic.num.partitions": 2,
+  "offsets.topic.num.partitions": 1,
   "transaction.state.log.replication.factor": 3,
   "transaction.state.log.min.isr": 2,
-  "transaction.state.log.num.partitions": 2,
+  "transaction.state.log.num.partitions": 1,
   "replica.lag.time.max.ms": 4000,
   "broker.session.timeout.ms": 4000,
   "broker.heartbeat.interval.ms": 500,
@@ -71,7 +72,9 @@ const properties = {
 
 const waitMsMax = 45_000;
 const loadMs = 1_500;
+const metadataFolder = "__cluster_metadata-0";
 const logTailBytesMax = 2_000;
+const controllerStopsMin = 4;
 /** Stops of the active controller before it counts as a failure that one make never led. */
 const controllerStopsMax = 6;
 
@@ -126,12 +129,20 @@ class Mixed {
     }
     for (const [name, wrong] of await this.#coordinators.judge(this.#load.sent)) this.#list.note(name, wrong);
     this.#list.note("no node ended by itself", this.#nodes.ended().join("; "));
+    const folders: string[] = [];
+    for (const name of [topic, ...movedTopics])
+      for (const { partition } of await this.#partitionsOf(name)) folders.push(`${name}-${partition}`);
+    const { highWatermark } = await this.#admin.describeQuorum();
     this.#list.note("all stop on SIGTERM", (await this.#nodes.stopAll()).join("; "));
-    this.#list.note("replicas equal", unequalReplicas(all.map((id) => this.#nodes.node(id).dataDir)));
+    const dataDirs = all.map((id) => this.#nodes.node(id).dataDir);
+    for (const folder of folders) this.#list.note(`replicas of ${folder} are equal`, unequalReplicas(dataDirs, folder));
+    const metadata = unequalReplicas(dataDirs, metadataFolder, highWatermark);
+    this.#list.note("the metadata log is the same on every node", metadata);
   }
 
+  /** Ends what still works; where the cluster is broken nothing is waited for. */
   async close(): Promise<void> {
-    await Promise.allSettled([this.#load.stop(), this.#coordinators.close()]);
+    await Promise.allSettled([this.#load.close(), this.#coordinators.close()]);
     await this.#admin.close();
   }
 
@@ -142,13 +153,15 @@ class Mixed {
   /** Names that come again are noted once, with a number behind. */
   readonly #times = new Map<string, number>();
 
+  /** `work` may resolve with what was wrong. */
   async #step(name: string, work: () => Promise<unknown>, isLoaded = false): Promise<void> {
     const times = (this.#times.get(name) ?? 0) + 1;
     this.#times.set(name, times);
     const startedMs = performance.now();
     const before = this.#load.confirmed;
     try {
-      await work();
+      const wrong = await work();
+      if (typeof wrong === "string" && wrong !== "") throw new Error(wrong);
       if (isLoaded) await this.#written(before);
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
@@ -258,14 +271,7 @@ class Mixed {
   async #restart(id: number): Promise<void> {
     const name = this.#nameOf(id);
     await this.#step(`lead: ${id}`, () => this.#lead(id), true);
-    await this.#step(
-      `stop ${name} while it leads`,
-      async () => {
-        const wrong = await this.#nodes.stop(id);
-        if (wrong !== "") throw new Error(wrong);
-      },
-      true,
-    );
+    await this.#step(`stop ${name} while it leads`, () => this.#nodes.stop(id), true);
     await this.#step(`start ${name} again`, () => this.#nodes.start([id]), true);
     await this.#step(`lead: ${id}`, () => this.#lead(id), true);
     await this.#step(`kill ${name} while it leads`, () => this.#nodes.kill(id), true);
@@ -289,8 +295,10 @@ class Mixed {
       makes.add(this.#nodes.node(id).make);
       this.#say(`${this.#run.name}: active controller: ${this.#nameOf(id)}`);
       await this.#step("a topic by the active controller", () => this.#createAndDelete(stops));
-      if (makes.size === 2 && stops >= 3) break;
-      await this.#step("stop the active controller", () => this.#nodes.stop(id), true);
+      if (makes.size === 2 && stops >= controllerStopsMin) break;
+      // By turns as an operator does it, which hands over, and as a machine does it.
+      if (stops % 2 === 0) await this.#step("stop the active controller", () => this.#nodes.stop(id), true);
+      else await this.#step("kill the active controller", () => this.#nodes.kill(id), true);
       await this.#step("another is active", () => this.#activeController());
       await this.#step("start it again", () => this.#nodes.start([id]), true);
       await this.#step("all in sync again", () => this.#inSync(this.#nodes.brokerIds));
@@ -320,12 +328,14 @@ async function runOne(run: MixedRun, { command, keep, say, verbose }: Options): 
   try {
     await mixed.run();
   } catch (error) {
-    list.note("run", (error instanceof Error ? error.message : String(error)).replaceAll("\n", " ").slice(0, 1000));
+    const why = (error instanceof Error ? error.message : String(error)).replaceAll("\n", " ").slice(0, 1000);
+    list.note("run", why);
+    say(`${run.name}: ${why}`);
   } finally {
     if (verbose || list.checks.some(({ ok }) => !ok))
       for (const { id, make } of nodes.nodes) say(`node ${id} (${make}):\n${nodes.log(id).slice(-logTailBytesMax)}`);
-    await Promise.all(nodes.nodes.map(({ id }) => nodes.kill(id)));
     await mixed.close();
+    await Promise.all(nodes.nodes.map(({ id }) => nodes.kill(id)));
     if (keep) say(`kept ${directory}`);
     else rmSync(directory, { recursive: true, force: true });
   }
