@@ -12,12 +12,12 @@ const shareGroupVersion = 1;
 
 export function groupConfigFrom(parts: Pick<BrokerParts, "cluster" | "metadata">): GroupConfig {
   const { settings } = parts.cluster;
-  const ofGroup = (groupId: string, name: string): number | null => {
-    const text = parts.metadata.image.configs.of(configResourceType.group, groupId).get(name);
-    return text === undefined ? null : Number(text);
+  const timeOf = (name: string): number => settings.get(name as "group.consumer.session.timeout.ms");
+  /** The node's, or the group's own within the node's bounds. Each heartbeat asks, and few groups have their own. */
+  const bounded = (groupId: string, name: string, own: string, min: string, max: string): number => {
+    const text = parts.metadata.image.configs.of(configResourceType.group, groupId).get(own);
+    return text === undefined ? timeOf(name) : Math.min(Math.max(Number(text), timeOf(min)), timeOf(max));
   };
-  const bounded = (name: string, own: number | null, min: number, max: number): number =>
-    own === null ? settings.get(name as "group.consumer.session.timeout.ms") : Math.min(Math.max(own, min), max);
   return {
     get offsetMetadataLengthMax() {
       return settings.get("offset.metadata.max.bytes");
@@ -58,22 +58,25 @@ export function groupConfigFrom(parts: Pick<BrokerParts, "cluster" | "metadata">
     shareGroup(groupId) {
       return {
         sessionTimeoutMs: bounded(
+          groupId,
           "group.share.session.timeout.ms",
-          ofGroup(groupId, "share.session.timeout.ms"),
-          settings.get("group.share.min.session.timeout.ms"),
-          settings.get("group.share.max.session.timeout.ms"),
+          "share.session.timeout.ms",
+          "group.share.min.session.timeout.ms",
+          "group.share.max.session.timeout.ms",
         ),
         heartbeatIntervalMs: bounded(
+          groupId,
           "group.share.heartbeat.interval.ms",
-          ofGroup(groupId, "share.heartbeat.interval.ms"),
-          settings.get("group.share.min.heartbeat.interval.ms"),
-          settings.get("group.share.max.heartbeat.interval.ms"),
+          "share.heartbeat.interval.ms",
+          "group.share.min.heartbeat.interval.ms",
+          "group.share.max.heartbeat.interval.ms",
         ),
         assignmentIntervalMs: bounded(
+          groupId,
           "group.share.assignment.interval.ms",
-          ofGroup(groupId, "share.assignment.interval.ms"),
-          settings.get("group.share.min.assignment.interval.ms"),
-          settings.get("group.share.max.assignment.interval.ms"),
+          "share.assignment.interval.ms",
+          "group.share.min.assignment.interval.ms",
+          "group.share.max.assignment.interval.ms",
         ),
       };
     },
@@ -81,22 +84,25 @@ export function groupConfigFrom(parts: Pick<BrokerParts, "cluster" | "metadata">
     consumerGroup(groupId) {
       return {
         sessionTimeoutMs: bounded(
+          groupId,
           "group.consumer.session.timeout.ms",
-          ofGroup(groupId, "consumer.session.timeout.ms"),
-          settings.get("group.consumer.min.session.timeout.ms"),
-          settings.get("group.consumer.max.session.timeout.ms"),
+          "consumer.session.timeout.ms",
+          "group.consumer.min.session.timeout.ms",
+          "group.consumer.max.session.timeout.ms",
         ),
         heartbeatIntervalMs: bounded(
+          groupId,
           "group.consumer.heartbeat.interval.ms",
-          ofGroup(groupId, "consumer.heartbeat.interval.ms"),
-          settings.get("group.consumer.min.heartbeat.interval.ms"),
-          settings.get("group.consumer.max.heartbeat.interval.ms"),
+          "consumer.heartbeat.interval.ms",
+          "group.consumer.min.heartbeat.interval.ms",
+          "group.consumer.max.heartbeat.interval.ms",
         ),
         assignmentIntervalMs: bounded(
+          groupId,
           "group.consumer.assignment.interval.ms",
-          ofGroup(groupId, "consumer.assignment.interval.ms"),
-          settings.get("group.consumer.min.assignment.interval.ms"),
-          settings.get("group.consumer.max.assignment.interval.ms"),
+          "consumer.assignment.interval.ms",
+          "group.consumer.min.assignment.interval.ms",
+          "group.consumer.max.assignment.interval.ms",
         ),
       };
     },

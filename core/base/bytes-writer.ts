@@ -3,7 +3,7 @@
 // used again for the next frame and continues behind what it handed out.
 import { AssertionFailure, assert } from "./assert.ts";
 import { stringBytesMax } from "./bytes-reader.ts";
-import type { Uuid } from "./uuid.ts";
+import { type Uuid, uuidZero } from "./uuid.ts";
 
 /** Pieces of at least this size are not copied into the writer's buffer. */
 export const pieceBytesMin = 1024;
@@ -113,6 +113,10 @@ export class ByteWriter {
 
   uuid(value: Uuid): void {
     const at = this.grow(16);
+    if (value === uuidZero) {
+      this.buffer.fill(0, at, at + 16);
+      return;
+    }
     const written = this.buffer.write(value, at, 16, "base64url");
     assert(written === 16 && value.length === 22, "a uuid is 22 characters of base 64");
   }

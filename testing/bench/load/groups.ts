@@ -66,14 +66,18 @@ export async function commitOffsets(target: Target, load: CommitLoad): Promise<n
           );
           let next = 0;
           let underWay = 0;
+          let isFillQueued = false;
           const fill = (): void => {
+            isFillQueued = false;
             const stopping = over();
+            connection.cork();
             while (underWay < load.inFlight && !stopping) {
               const frame = frames[next % frames.length]!;
               setCorrelationId(frame, next++);
               connection.send(frame);
               underWay++;
             }
+            connection.uncork();
             if (underWay === 0) resolve();
           };
           const watch = setInterval(() => {
@@ -85,7 +89,10 @@ export async function commitOffsets(target: Target, load: CommitLoad): Promise<n
             if (error !== 0) return reject(new Error(`OffsetCommit: error ${error}`));
             answered++;
             underWay--;
-            fill();
+            if (isFillQueued) return;
+            // Once for all answers of one read: the generator is to cost less than the broker.
+            isFillQueued = true;
+            queueMicrotask(fill);
           };
           fill();
         }),

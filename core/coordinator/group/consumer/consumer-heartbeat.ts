@@ -472,8 +472,25 @@ function ownedOf(request: Request): Owned {
   return owned;
 }
 
+/** As nearly every heartbeat. */
+function saysNothingOfItself(request: Request): boolean {
+  return (
+    request.instanceId === null &&
+    request.rackId === null &&
+    request.rebalanceTimeoutMs === -1 &&
+    request.serverAssignor === null &&
+    request.subscribedTopicNames === null &&
+    request.subscribedTopicRegex === null
+  );
+}
+
+function isOfClient(member: ConsumerMember, client: GroupClient): boolean {
+  return member.classic === null && member.clientId === client.clientId && member.clientHost === client.clientHost;
+}
+
 /** What a heartbeat leaves out stays as it was. */
 function updatedMember(member: ConsumerMember, request: Request, client: GroupClient): ConsumerMember {
+  if (saysNothingOfItself(request) && isOfClient(member, client)) return member;
   return {
     ...member,
     instanceId: request.instanceId ?? member.instanceId,

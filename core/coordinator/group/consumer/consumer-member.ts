@@ -73,6 +73,7 @@ export function isReconciledTo(member: ConsumerMember, epoch: number): boolean {
 }
 
 export function sameNames(one: readonly string[], other: readonly string[]): boolean {
+  if (one === other) return true;
   if (one.length !== other.length) return false;
   const names = new Set(one);
   return other.every((name) => names.has(name));
@@ -80,6 +81,7 @@ export function sameNames(one: readonly string[], other: readonly string[]): boo
 
 /** Whether what the member says of itself is the same: then no record of it is due. */
 export function sameMetadata(one: ConsumerMember, other: ConsumerMember): boolean {
+  if (one === other) return true;
   return (
     one.memberId === other.memberId &&
     one.instanceId === other.instanceId &&
