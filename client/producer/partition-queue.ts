@@ -10,6 +10,12 @@ export interface ProducerIdentity {
   readonly producerEpoch: number;
 }
 
+/**
+ * A partition's leader recognises the repeat of as many batches of a producer. Where the oldest waits for a broker that is gone while others are
+ * confirmed by the next leader, further ones would push it out of that memory, and its repeat would be out of order for ever.
+ */
+const rememberedBatchCount = 5;
+
 export class PartitionQueue {
   readonly topic: string;
   readonly partition: number;
@@ -53,8 +59,9 @@ export class PartitionQueue {
     if (identity === null) return true;
     if (this.onWire.length === 0) return true;
     if (this.#mustRenumber) return false;
-    if (first.hasSequence) return this.onWire[0]!.order > first.order;
-    return sameIdentity(this.#identity, identity);
+    const [oldest] = this.onWire;
+    if (first.hasSequence) return oldest!.order > first.order;
+    return sameIdentity(this.#identity, identity) && first.order - oldest!.order < rememberedBatchCount;
   }
 
   /** Takes the first waiting batch for the wire and gives it its sequence. Only after `mayGo`. */
