@@ -63,6 +63,8 @@ export interface FileStatus {
 export interface Disk {
   /** The entries, in no particular order. ENOENT where there is no such directory. */
   listDirectory(path: string): DirectoryEntry[];
+  /** As `listDirectory`, on the thread pool. */
+  listDirectoryLater(path: string): Promise<DirectoryEntry[]>;
   /** Null where nothing is. */
   status(path: string): FileStatus | null;
   /** Makes missing parents too; harmless where it is. */
@@ -73,6 +75,8 @@ export interface Disk {
   /** Replaces `to` when it is a file. Durable only after `syncDirectory` of both parents. */
   rename(from: string, to: string): void;
   syncDirectory(path: string): void;
+  /** As `syncDirectory`, on the thread pool. */
+  syncDirectoryLater(path: string): Promise<void>;
   /** The whole file. `bytesMax` refuses a larger one with EFBIG before anything is allocated. */
   readFile(path: string, bytesMax?: number): Buffer;
   /** Writes beside the target, syncs, renames over it, syncs the directory: after a crash the file is the old or the new one, whole. */

@@ -7,7 +7,7 @@ import type { EpochEndOffset } from "./outcomes.ts";
 export class LeaderEpochCache {
   /** Replaced, never changed in place: an older array serves as a savepoint. */
   entries: readonly LeaderEpochEntry[];
-  /** The file says something else. */
+  /** The file may say something else. */
   isDirty = false;
 
   constructor(entries: readonly LeaderEpochEntry[] = []) {
@@ -17,6 +17,13 @@ export class LeaderEpochCache {
   /** -1 where there is none. */
   get latestEpoch(): LeaderEpoch {
     return this.entries.at(-1)?.epoch ?? leaderEpochNone;
+  }
+
+  /** Those that began before `endOffset`. */
+  entriesBefore(endOffset: number): readonly LeaderEpochEntry[] {
+    const latest = this.entries.at(-1);
+    if (latest === undefined || latest.startOffset < endOffset) return this.entries;
+    return this.entries.filter((entry) => entry.startOffset < endOffset);
   }
 
   /** The epoch that the offset was written in; -1 where none is known. */
@@ -52,9 +59,8 @@ export class LeaderEpochCache {
 
   /** Everything from `endOffset` on is gone. */
   truncateFromEnd(endOffset: number): void {
-    const latest = this.entries.at(-1);
-    if (latest === undefined || latest.startOffset < endOffset) return;
-    this.replace(this.entries.filter((entry) => entry.startOffset < endOffset));
+    const kept = this.entriesBefore(endOffset);
+    if (kept !== this.entries) this.replace(kept);
   }
 
   /** Everything before `startOffset` is gone: the epoch that it lies in begins there now. */

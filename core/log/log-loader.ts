@@ -1,6 +1,6 @@
 // Opens a partition's folder: puts away what an interrupted deletion or compaction left, finds the segments, checks and cuts after an unclean
 // stop, and brings epochs and producers to the log's end. After a clean stop it reads no segment.
-import { DiskError, type Uuid } from "../base/index.ts";
+import { type DirectoryEntry, DiskError, type Uuid } from "../base/index.ts";
 import {
   batchBaseOffset,
   batchHeaderBytes,
@@ -34,7 +34,12 @@ export interface LoadOptions {
   readonly highWatermark: Offset;
   /** Of cleaner-offset-checkpoint; left out where it does not name the partition. */
   readonly cleanedOffset?: Offset | undefined;
+  /** What is in the folder, where the caller has listed it already. */
+  readonly entries?: readonly DirectoryEntry[] | undefined;
 }
+
+/** What a recovery reads at a stretch: between two such, others may have a turn. */
+export const recoveryStepBytes = 4 * 1024 * 1024;
 
 /** What an unclean stop cost: for the start-up log. */
 export interface LoadReport {
@@ -61,16 +66,35 @@ export function createLog(
   return new PartitionLog(state);
 }
 
+export interface LoadedLog {
+  readonly log: PartitionLog;
+  readonly report: LoadReport;
+}
+
 /** Opens the folder of a partition. Throws DiskError. */
 export function loadLog(
   environment: LogEnvironment,
   place: LogPlace,
   config: LogConfig,
   options: LoadOptions,
-): { log: PartitionLog; report: LoadReport } {
+): LoadedLog {
+  const steps = loadLogSteps(environment, place, config, options);
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+  }
+}
+
+/** As loadLog; stops after every `recoveryStepBytes` that a recovery has read. Nobody else may touch the folder before it is done. */
+export function* loadLogSteps(
+  environment: LogEnvironment,
+  place: LogPlace,
+  config: LogConfig,
+  options: LoadOptions,
+): Generator<void, LoadedLog> {
   const state = new LogState(environment, place, config);
-  const loader = new LogLoader(state, options);
-  return { log: new PartitionLog(state), report: loader.load() };
+  const report = yield* new LogLoader(state, options).load();
+  return { log: new PartitionLog(state), report };
 }
 
 class LogLoader {
@@ -85,16 +109,17 @@ class LogLoader {
     this.options = options;
   }
 
-  load(): LoadReport {
+  *load(): Generator<void, LoadReport> {
     const { state, options } = this;
     const names = this.putAwayTemporaries();
     this.findFiles(names);
-    state.epochs = new LeaderEpochCache(this.readEpochs(names));
+    state.savedEpochs = this.readEpochs(names);
+    state.epochs = new LeaderEpochCache(state.savedEpochs ?? []);
     state.topicId = this.readTopicId(names);
     state.logStartOffset = options.logStartOffset;
-    this.recover();
+    yield* this.recover();
     const end = this.findEnd();
-    state.logEndOffset = state.writtenEndOffset = end;
+    state.logEndOffset = state.writtenEndOffset = state.openedEndOffset = end;
     state.recoveryPoint = options.hadCleanShutdown ? end : (Math.min(options.recoveryPoint, end) as Offset);
     state.isRecoveryPointLowered = options.recoveryPoint > state.recoveryPoint;
     state.logStartOffset = Math.max(options.logStartOffset, state.segments[0]!.baseOffset) as Offset;
@@ -116,8 +141,7 @@ class LogLoader {
     const { disk } = this.state.environment;
     const { folder } = this.state;
     const names = new Set(
-      disk
-        .listDirectory(folder)
+      (this.options.entries ?? disk.listDirectory(folder))
         .filter((entry) => !entry.isDirectory)
         .map((entry) => entry.name),
     );
@@ -217,7 +241,8 @@ class LogLoader {
     for (const segment of state.segments.slice(0, -1)) segment.indexes.markClosed();
   }
 
-  private readEpochs(names: Set<string>): LeaderEpochCache["entries"] {
+  /** Null where the file is damaged. */
+  private readEpochs(names: Set<string>): LeaderEpochCache["entries"] | null {
     if (!names.has(partitionFile.leaderEpochs)) return [];
     const { state } = this;
     const path = `${state.folder}/${partitionFile.leaderEpochs}`;
@@ -228,7 +253,7 @@ class LogLoader {
       // A directory that lost power may hold such a file beside logs that never were written to; epochs come back with the batches.
       state.environment.logger.warn({ path }, `leader epochs are rebuilt from the log: ${error.message}`);
       for (const segment of state.segments) this.damaged.add(segment);
-      return [];
+      return null;
     }
   }
 
@@ -239,14 +264,14 @@ class LogLoader {
   }
 
   /** Checks what was not known to be on the device, and what lacks its indexes; cuts at the first batch that is not whole. */
-  private recover(): void {
+  private *recover(): Generator<void, void> {
     const { state, options } = this;
     for (const [index, segment] of [...state.segments].entries()) {
       const end = state.segments[index + 1]?.baseOffset ?? Number.POSITIVE_INFINITY;
       const isUnsure = !options.hadCleanShutdown && end > options.recoveryPoint;
       if (!isUnsure && !this.damaged.has(segment)) continue;
       if (this.recoveredSegments === 0) state.rebuildProducers(segment.baseOffset, false);
-      const { cutBytes, isDamaged } = this.recoverSegment(segment, end);
+      const { cutBytes, isDamaged } = yield* this.recoverSegment(segment, end);
       this.recoveredSegments++;
       this.cutBytes += cutBytes;
       // What follows is known to be on the device, whatever this one lacks.
@@ -271,13 +296,14 @@ class LogLoader {
   }
 
   /** Builds indexes, epochs and producers anew from the batches; cuts what is damaged, and what the next segment has instead. */
-  private recoverSegment(segment: Segment, end: number): { cutBytes: number; isDamaged: boolean } {
+  private *recoverSegment(segment: Segment, end: number): Generator<void, { cutBytes: number; isDamaged: boolean }> {
     const { state } = this;
     const { indexIntervalBytes } = state.config;
     const fileBytes = segment.writtenBytes;
     segment.beginRebuild();
     let nextOffset: number = segment.baseOffset;
     let isSuperseded = false;
+    let stepEndBytes = recoveryStepBytes;
     for (const batch of checkedBatches(segment.log, 0, fileBytes)) {
       const { head } = batch;
       const lastOffset = batchLastOffset(head, 0);
@@ -293,6 +319,9 @@ class LogLoader {
         if (aborted !== null) segment.indexes.addAborted(aborted);
       }
       nextOffset = lastOffset + 1;
+      if (segment.sizeBytes < stepEndBytes) continue;
+      stepEndBytes = segment.sizeBytes + recoveryStepBytes;
+      yield;
     }
     const rest = fileBytes - segment.sizeBytes;
     // What was allocated ahead and never written to is no loss.

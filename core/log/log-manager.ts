@@ -14,14 +14,16 @@ import { type LogEnvironment, producerIdExpirationMsDefault } from "./environmen
 import { directoryFile, parsePartitionFolder, suffixedFolderName } from "./file-names.ts";
 import { FirstSegmentFiles, firstFileDelayMs, firstFilesMsMax, firstFilesPauseMs } from "./first-segment-files.ts";
 import { IndexCache, indexCacheBytesMaxDefault } from "./index-cache.ts";
+import type { LogConfig } from "./log-config.ts";
 import { LogDirectory, LogDirectoryProblem } from "./log-directory.ts";
-import { createLog, type LoadOptions, loadLog } from "./log-loader.ts";
+import { createLog, type LoadOptions, loadLogSteps } from "./log-loader.ts";
 import {
   type LogDirectoryStatus,
   type LogIntervals,
   type LogManagerOptions,
   logIntervalsDefault,
 } from "./log-manager-options.ts";
+import { closeLogs, listAhead, turnsBetween } from "./many-logs.ts";
 import type { PartitionLog } from "./partition-log.ts";
 import { ReplicaMove, takeOver } from "./replica-move.ts";
 
@@ -58,7 +60,7 @@ export class LogManager {
         await manager.attemptDirectory(directory, () => manager.loadDirectory(directory));
       for (const directory of manager.dirs)
         await manager.attemptDirectory(directory, () => directory.removeCleanShutdownMark());
-      manager.resumeMoves();
+      await manager.resumeMoves();
     } catch (error) {
       for (const directory of manager.dirs) directory.release();
       throw error;
@@ -282,8 +284,7 @@ export class LogManager {
     for (const [directory, logs] of this.logsByDirectory()) {
       if (directory.isOffline) continue;
       try {
-        for (let next = 0; next < logs.length; next += logsPerStepMax)
-          await closeLogs(logs.slice(next, next + logsPerStepMax));
+        await closeLogs(this.options.disk, directory, logs);
         directory.writeCheckpoints(logs);
         directory.writeCleanedOffsets(logs);
         directory.writeCleanShutdownMark(options.brokerEpoch);
@@ -317,7 +318,7 @@ export class LogManager {
   }
 
   private async loadDirectory(directory: LogDirectory): Promise<void> {
-    const { clock, disk, logger, onProgress } = this.options;
+    const { disk, logger, onProgress } = this.options;
     const recoveryPoints = directory.readCheckpoint(directoryFile.recoveryPoints);
     const logStartOffsets = directory.readCheckpoint(directoryFile.logStartOffsets);
     const highWatermarks = directory.readCheckpoint(directoryFile.highWatermarks);
@@ -327,9 +328,12 @@ export class LogManager {
       .filter((entry) => entry.isDirectory)
       .map((entry) => entry.name);
     let loaded = 0;
-    let sliceStartMs = clock.monotonicMs();
+    const pace = turnsBetween(this.options.clock, loadMsMax, () => this.turn());
+    const configs = new Map<string, LogConfig>();
+    const ahead = listAhead(disk, directory.path, names);
     for (const name of names) {
       const folder = parsePartitionFolder(name);
+      const entries = ahead(loaded);
       if (folder === null)
         logger.warn({ directory: directory.path, name }, "the folder is no partition's and is left alone");
       else if (folder.state === "delete")
@@ -338,31 +342,33 @@ export class LogManager {
         this.halfMoved.push({ ...folder, directory: directory.path, folder: `${directory.path}/${name}` });
       else if (folder.state === "live" && folder.topicPartition.topic !== clusterMetadataTopic) {
         const key = topicPartitionKey(folder.topicPartition.topic, folder.topicPartition.partition);
-        this.load(directory, folder.topicPartition, key, {
+        const { topic } = folder.topicPartition;
+        const config = configs.get(topic) ?? this.options.configOf(topic);
+        configs.set(topic, config);
+        const load = this.load(directory, folder.topicPartition, key, config, {
+          entries: await entries,
           recoveryPoint: recoveryPoints.get(key) ?? (0 as Offset),
           logStartOffset: logStartOffsets.get(key) ?? (0 as Offset),
           highWatermark: highWatermarks.get(key) ?? (0 as Offset),
           cleanedOffset: cleanedOffsets.get(key),
         });
+        // A recovery may take long: whoever waits for this node, other controllers among them, has a turn in between.
+        while (load.next().done !== true) await pace(false);
       }
       loaded++;
-      // A recovery may take long: whoever waits for this node, other controllers among them, has a turn after each log.
-      const isSliceOver = clock.monotonicMs() - sliceStartMs >= loadMsMax;
-      if (isSliceOver || loaded % logsPerStepMax === 0 || loaded === names.length) {
-        onProgress?.({ directory: directory.path, loaded, total: names.length });
-        await this.turn();
-        sliceStartMs = clock.monotonicMs();
-      }
+      const isMark = loaded % logsPerStepMax === 0 || loaded === names.length;
+      if (await pace(isMark)) onProgress?.({ directory: directory.path, loaded, total: names.length });
     }
   }
 
-  private load(
+  private *load(
     directory: LogDirectory,
     topicPartition: TopicPartition,
     key: TopicPartitionKey,
+    config: LogConfig,
     checkpoints: Omit<LoadOptions, "hadCleanShutdown">,
-  ): void {
-    const { configOf, logger, isStray } = this.options;
+  ): Generator<void, void> {
+    const { logger, isStray } = this.options;
     const other = this.byKey.get(key);
     if (other !== undefined) {
       throw new LogDirectoryProblem(
@@ -371,7 +377,7 @@ export class LogManager {
     }
     const place = { topicPartition, directory: directory.path, folder: `${directory.path}/${key}` };
     const options = { hadCleanShutdown: directory.hadCleanShutdown, ...checkpoints };
-    const { log, report } = loadLog(this.environment, place, configOf(topicPartition.topic), options);
+    const { log, report } = yield* loadLogSteps(this.environment, place, config, options);
     if (report.recoveredSegments > 0) {
       const fields = { partition: key, ...report, logEndOffset: log.logEndOffset };
       if (report.cutBytes === 0) logger.info(fields, "checked after an unclean stop");
@@ -448,7 +454,7 @@ export class LogManager {
   }
 
   /** What a stop or a crash interrupted begins anew; where only the future folder is left, the replica had already moved. */
-  private resumeMoves(): void {
+  private async resumeMoves(): Promise<void> {
     for (const { directory, folder, topicPartition } of this.halfMoved.splice(0)) {
       const key = topicPartitionKey(topicPartition.topic, topicPartition.partition);
       const owner = this.dirs.find(({ path }) => path === directory)!;
@@ -459,7 +465,9 @@ export class LogManager {
       } else if (this.dirs.every(({ isOffline }) => !isOffline)) {
         this.options.disk.rename(folder, `${directory}/${key}`);
         const start = 0 as Offset;
-        this.load(owner, topicPartition, key, { recoveryPoint: start, logStartOffset: start, highWatermark: start });
+        const checkpoints = { recoveryPoint: start, logStartOffset: start, highWatermark: start };
+        const load = this.load(owner, topicPartition, key, this.options.configOf(topicPartition.topic), checkpoints);
+        while (load.next().done !== true) await this.turn();
       }
     }
   }
@@ -573,17 +581,6 @@ export class LogManager {
       this.options.timers.after(0, resolve);
     });
   }
-}
-
-/** Waits for the device on the thread pool, for several logs at once; what is left for each log's own close is little. */
-async function closeLogs(logs: readonly PartitionLog[]): Promise<void> {
-  await Promise.all(
-    logs.map(async (log) => {
-      while (log.hasPending) await log.writePendingLater();
-      await log.flushLater();
-    }),
-  );
-  for (const log of logs) log.close();
 }
 
 /** For the person who starts a node that did not stop cleanly: what was found, what was done, what is left to do. */

@@ -2,7 +2,7 @@
 // and their replay. Internal to core/log; PartitionLog is what others see.
 import type { Disk, Uuid } from "../base/index.ts";
 import { batchBaseOffset, batchIsControl, batchProducerId, type Offset, type TopicPartition } from "../model/index.ts";
-import { encodeLeaderEpochs } from "./checkpoint-files.ts";
+import { encodeLeaderEpochs, type LeaderEpochEntry } from "./checkpoint-files.ts";
 import type { LogEnvironment } from "./environment.ts";
 import { fileSuffix, offsetFileName, partitionFile } from "./file-names.ts";
 import { LeaderEpochCache } from "./leader-epoch-cache.ts";
@@ -30,6 +30,8 @@ export class LogState {
   /** Never empty once loaded; by base offset. The last one is written to. */
   segments: Segment[] = [];
   epochs = new LeaderEpochCache();
+  /** What the leader-epoch file holds; null where that is not known. */
+  savedEpochs: readonly LeaderEpochEntry[] | null = [];
   readonly producers = new ProducerState();
   /** Offsets of the producer snapshots on disk, ascending. */
   snapshots: number[] = [];
@@ -38,6 +40,8 @@ export class LogState {
   logStartOffset = 0 as Offset;
   logEndOffset = 0 as Offset;
   writtenEndOffset = 0 as Offset;
+  /** Where the log ended when it was made or opened. */
+  openedEndOffset = 0 as Offset;
   highWatermark = 0 as Offset;
   recoveryPoint = 0 as Offset;
   /**
@@ -258,19 +262,72 @@ export class LogState {
 
   /** Brings the leader-epoch file up to date. */
   writeEpochs(): void {
-    if (!this.epochs.isDirty) return;
+    const entries = this.unsavedEpochs();
+    if (entries === null) return;
     const { disk } = this.environment;
-    const path = `${this.folder}/${partitionFile.leaderEpochs}`;
-    const bytes = encodeLeaderEpochs(this.epochs.entries);
     // Without records nothing depends on the file: ten thousand idle partitions need not wait for the device ten thousand times.
     if (this.active.isOnDisk) {
-      disk.writeFileAtomic(path, bytes);
+      disk.writeFileAtomic(this.epochsPath, encodeLeaderEpochs(entries));
       // Which has synced the folder.
       this.isFolderDirty = false;
     } else {
-      writePlainFile(disk, path, bytes);
+      writePlainFile(disk, this.epochsPath, encodeLeaderEpochs(entries));
     }
-    this.epochs.isDirty = false;
+    this.noteSavedEpochs(entries);
+  }
+
+  /**
+   * As writeEpochs, waiting for the device on the thread pool; the folder is left to be synced. Only while nothing else is done with the log: another
+   * write of the file would use the same name beside it.
+   */
+  async writeEpochsLater(): Promise<void> {
+    const entries = this.unsavedEpochs();
+    if (entries === null) return;
+    if (!this.active.isOnDisk) return this.writeEpochs();
+    const { disk } = this.environment;
+    const bytes = encodeLeaderEpochs(entries);
+    const temporary = `${this.epochsPath}.tmp`;
+    const file = disk.open(temporary, "append");
+    try {
+      file.write([bytes], 0);
+      // A start removes what an attempt left; one that failed a moment ago may still lie there.
+      if (file.sizeBytes() > bytes.length) file.truncate(bytes.length);
+      await file.syncLater();
+    } finally {
+      file.close();
+    }
+    disk.rename(temporary, this.epochsPath);
+    this.isFolderDirty = true;
+    this.noteSavedEpochs(entries);
+  }
+
+  /**
+   * What the leader-epoch file should hold where it holds something else; null where it is right. For a log that has not moved since it was
+   * opened, an epoch that begins at its end is no reason to write: a start would take that entry away again, and every partition has one after
+   * each election. What the file says beyond the end, though, must be true: records would make it count.
+   */
+  private unsavedEpochs(): readonly LeaderEpochEntry[] | null {
+    const { epochs, logEndOffset, savedEpochs: saved } = this;
+    if (!epochs.isDirty) return null;
+    if (saved === null) return epochs.entries;
+    if (isSame(epochs.entries, saved)) {
+      epochs.isDirty = false;
+      return null;
+    }
+    if (logEndOffset !== this.openedEndOffset) return epochs.entries;
+    const entries = epochs.entriesBefore(logEndOffset);
+    const isRecorded = saved.length >= entries.length && isSame(entries, saved.slice(0, entries.length));
+    if (!isRecorded) return epochs.entries;
+    return saved.length === entries.length ? null : entries;
+  }
+
+  private noteSavedEpochs(entries: readonly LeaderEpochEntry[]): void {
+    this.savedEpochs = entries;
+    this.epochs.isDirty = entries.length < this.epochs.entries.length;
+  }
+
+  private get epochsPath(): string {
+    return `${this.folder}/${partitionFile.leaderEpochs}`;
   }
 
   snapshotPath(offset: number): string {
@@ -283,6 +340,14 @@ export class LogState {
     this.environment.disk.rename(path, target);
     return target;
   }
+}
+
+function isSame(one: readonly LeaderEpochEntry[], other: readonly LeaderEpochEntry[]): boolean {
+  if (one === other) return true;
+  if (one.length !== other.length) return false;
+  return one.every(
+    ({ epoch, startOffset }, at) => epoch === other[at]!.epoch && startOffset === other[at]!.startOffset,
+  );
 }
 
 /** Without waiting for the device: for files whose loss is noticed and harmless. */

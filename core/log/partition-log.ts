@@ -403,15 +403,68 @@ export class PartitionLog {
       this.writePendingOnly();
       state.active.trim();
       this.flush();
-      for (const segment of state.segments) {
-        if (!segment.isOnDisk || (segment !== state.active && !segment.indexes.needsWrite)) continue;
-        if (segment === state.active) segment.closeTimeIndex();
-        segment.indexes.write();
-      }
-      if (state.writtenEndOffset > state.snapshotFloor) state.writeSnapshot();
+      this.writeLastFiles();
       state.writeEpochs();
     }
     this.release();
+  }
+
+  /**
+   * As close, waiting for the device on the thread pool; what has not changed since it was opened or flushed is not touched. Nothing else may be
+   * done with the log meanwhile. The directory's own names are the caller's to sync.
+   */
+  async closeLater(): Promise<void> {
+    const { state } = this;
+    while (this.hasPending) await this.writePendingLater();
+    if (this.isClosed) return;
+    if (!state.isOffline) {
+      state.active.trim();
+      try {
+        await this.syncLast();
+      } catch (error) {
+        throw this.flushFailure(error);
+      }
+    }
+    this.close();
+  }
+
+  private async syncLast(): Promise<void> {
+    const { state } = this;
+    const target = state.writtenEndOffset;
+    if (target > state.recoveryPoint) {
+      for (const segment of this.unflushedSegments(target)) {
+        await segment.log.syncLater();
+        this.syncIndexes(segment);
+      }
+    }
+    this.writeLastFiles();
+    await state.writeEpochsLater();
+    if (state.isFolderDirty && state.segments.some((segment) => segment.isOnDisk)) {
+      await state.environment.disk.syncDirectoryLater(state.folder);
+      state.isFolderDirty = false;
+    }
+    state.recoveryPoint = Math.max(state.recoveryPoint, target) as Offset;
+  }
+
+  /** The indexes of what was written to, and the producers at the end. */
+  private writeLastFiles(): void {
+    const { state } = this;
+    for (const segment of state.segments) {
+      if (!segment.isOnDisk || (segment !== state.active && !segment.indexes.needsWrite)) continue;
+      if (segment === state.active) segment.closeTimeIndex();
+      segment.indexes.write();
+    }
+    if (state.writtenEndOffset > state.snapshotFloor) state.writeSnapshot();
+  }
+
+  /** Whether the directory has yet to be synced for the log's folder to be sure to be found there. */
+  get isFolderNew(): boolean {
+    return this.state.isFolderNew;
+  }
+
+  /** The directory was synced since the folder was made. */
+  onDirectorySynced(): void {
+    this.state.isFolderNew = false;
   }
 
   /** Lets go of files and memory without writing anything, as for a folder that is about to be removed or a directory that has failed. */

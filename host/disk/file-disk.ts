@@ -1,9 +1,15 @@
 // The Disk port on node:fs. Holds no data; a bounded number of descriptors.
 import {
+  close,
   closeSync,
+  type Dirent,
+  fstatSync,
+  fsync,
   fsyncSync,
   mkdirSync,
+  open,
   openSync,
+  readdir,
   readdirSync,
   readFileSync,
   readSync,
@@ -13,6 +19,7 @@ import {
   writeSync,
 } from "node:fs";
 import { dirname } from "node:path";
+import { promisify } from "node:util";
 import {
   type DirectoryEntry,
   type Disk,
@@ -29,6 +36,15 @@ import { Unlinker } from "./unlink.ts";
 
 /** Half of the soft limit that many systems give a process: sockets need the rest. */
 export const descriptorCountMaxDefault = 512;
+
+/** What a read of a small file asks for at once: the many checkpoints of a partition are shorter, and need no question for their size. */
+const smallFileBytes = 4096;
+const smallFile = Buffer.allocUnsafeSlow(smallFileBytes);
+
+const closeLater = promisify(close);
+const fsyncLater = promisify(fsync);
+const openLater = promisify(open);
+const readdirLater = promisify(readdir);
 
 export interface FileDiskOptions {
   /** Open at once, save for more operations under way than this. */
@@ -49,12 +65,15 @@ export class FileDisk implements Disk {
   }
 
   listDirectory(path: string): DirectoryEntry[] {
-    return attempt(path, "list", () =>
-      readdirSync(path, { withFileTypes: true }).map((entry) => ({
-        name: entry.name,
-        isDirectory: entry.isDirectory() || (entry.isSymbolicLink() && isDirectory(`${path}/${entry.name}`)),
-      })),
-    );
+    return attempt(path, "list", () => entriesOf(path, readdirSync(path, { withFileTypes: true })));
+  }
+
+  async listDirectoryLater(path: string): Promise<DirectoryEntry[]> {
+    try {
+      return entriesOf(path, await readdirLater(path, { withFileTypes: true }));
+    } catch (error) {
+      throw diskFailure(error, path, "list");
+    }
   }
 
   status(path: string): FileStatus | null {
@@ -100,6 +119,19 @@ export class FileDisk implements Disk {
         closeSync(descriptor);
       }
     });
+  }
+
+  async syncDirectoryLater(path: string): Promise<void> {
+    try {
+      const descriptor = await openLater(path, "r");
+      try {
+        await fsyncLater(descriptor);
+      } finally {
+        await closeLater(descriptor);
+      }
+    } catch (error) {
+      throw diskFailure(error, path, "sync directory");
+    }
   }
 
   readFile(path: string, bytesMax = Number.POSITIVE_INFINITY): Buffer {
@@ -160,13 +192,22 @@ function attempt<T>(path: string, operation: string, work: () => T): T {
   }
 }
 
+function entriesOf(path: string, entries: readonly Dirent[]): DirectoryEntry[] {
+  return entries.map((entry) => ({
+    name: entry.name,
+    isDirectory: entry.isDirectory() || (entry.isSymbolicLink() && isDirectory(`${path}/${entry.name}`)),
+  }));
+}
+
 function isDirectory(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }
 
 /** Takes no more memory than the file has, and none when that is above the bound. */
 function readBounded(descriptor: number, path: string, bytesMax: number): Buffer {
-  const { size } = statSync(path);
+  const start = readSync(descriptor, smallFile, 0, smallFileBytes, 0);
+  if (start < smallFileBytes && start <= bytesMax) return Buffer.from(smallFile.subarray(0, start));
+  const { size } = fstatSync(descriptor);
   if (size > bytesMax) throw new DiskError("EFBIG", path, "read");
   const bytes = Buffer.allocUnsafe(size);
   let done = 0;

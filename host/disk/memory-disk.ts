@@ -70,6 +70,10 @@ export class MemoryDisk implements Disk {
     return Array.from(entry.entries, ([name, child]) => ({ name, isDirectory: child instanceof MemoryDirectory }));
   }
 
+  async listDirectoryLater(path: string): Promise<DirectoryEntry[]> {
+    return this.listDirectory(path);
+  }
+
   status(path: string): FileStatus | null {
     const entry = this.find(path);
     if (entry === null) return null;
@@ -130,6 +134,10 @@ export class MemoryDisk implements Disk {
 
   syncDirectory(path: string): void {
     if (!(this.find(path) instanceof MemoryDirectory)) throw new DiskError("ENOENT", path, "sync directory");
+  }
+
+  async syncDirectoryLater(path: string): Promise<void> {
+    this.syncDirectory(path);
   }
 
   readFile(path: string, bytesMax = Number.POSITIVE_INFINITY): Buffer {

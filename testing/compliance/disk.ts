@@ -41,7 +41,7 @@ export function diskCompliance(name: string, factory: () => DiskUnderTest): void
         .map((entry) => (entry.isDirectory ? `${entry.name}/` : entry.name))
         .sort();
 
-    test("directories are made with their parents, listed, renamed and removed with all that is in them", () => {
+    test("directories are made with their parents, listed, renamed and removed with all that is in them", async () => {
       disk.makeDirectory(at("a/b/c"));
       disk.makeDirectory(at("a/b"));
       disk.open(at("a/file"), "create").close();
@@ -51,16 +51,25 @@ export function diskCompliance(name: string, factory: () => DiskUnderTest): void
       expect(names(under.root)).toEqual(["z/"]);
       expect(names(at("z"))).toEqual(["b/", "file"]);
       disk.syncDirectory(at("z"));
+      expect(await disk.listDirectoryLater(at("z"))).toEqual(disk.listDirectory(at("z")));
+      await disk.syncDirectoryLater(at("z"));
       disk.removeDirectory(at("z"));
       disk.removeDirectory(at("z"));
       expect(names(under.root)).toEqual([]);
     });
 
-    test("what is not there is refused by the system's code, and has no status", () => {
+    test("what is not there is refused by the system's code, and has no status", async () => {
       expect(disk.status(at("none"))).toBeNull();
       expect(disk.status(at("none/deeper"))).toBeNull();
       expect(codeOf(() => disk.listDirectory(at("none")))).toBe("ENOENT");
+      await expect(disk.listDirectoryLater(at("none"))).rejects.toMatchObject({ code: "ENOENT" });
+      await expect(disk.syncDirectoryLater(at("none"))).rejects.toMatchObject({ code: "ENOENT" });
       expect(codeOf(() => disk.readFile(at("none")))).toBe("ENOENT");
+      for (const size of [0, 4095, 4096, 4097, 9000]) {
+        disk.writeFileAtomic(at("sized"), Buffer.alloc(size, 7));
+        expect(disk.readFile(at("sized"), 9000).equals(Buffer.alloc(size, 7))).toBe(true);
+        if (size > 0) expect(codeOf(() => disk.readFile(at("sized"), size - 1))).toBe("EFBIG");
+      }
       expect(codeOf(() => disk.removeFile(at("none")))).toBe("ENOENT");
       expect(codeOf(() => disk.rename(at("none"), at("other")))).toBe("ENOENT");
       expect(codeOf(() => disk.open(at("none"), "read"))).toBe("ENOENT");

@@ -114,6 +114,10 @@ export class FaultyDisk implements Disk {
     return Array.from(node.entries, ([name, child]) => ({ name, isDirectory: child instanceof FaultyDirectory }));
   }
 
+  async listDirectoryLater(path: string): Promise<DirectoryEntry[]> {
+    return this.listDirectory(path);
+  }
+
   status(path: string): FileStatus | null {
     const node = this.find(path);
     if (node === null) return null;
@@ -175,6 +179,10 @@ export class FaultyDisk implements Disk {
     if (!(node instanceof FaultyDirectory)) throw new DiskError("ENOENT", path, "sync directory");
     this.begin("sync", path);
     node.sync();
+  }
+
+  async syncDirectoryLater(path: string): Promise<void> {
+    this.syncDirectory(path);
   }
 
   readFile(path: string, bytesMax = Number.POSITIVE_INFINITY): Buffer {
