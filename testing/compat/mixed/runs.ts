@@ -174,7 +174,13 @@ class Mixed {
   /** The load goes on for a while, and comes through. */
   async #written(before: number): Promise<void> {
     await sleep(loadMs);
-    await this.#until("records are confirmed", async () => this.#load.confirmed > before);
+    await this.#until("records are confirmed", async () => {
+      if (this.#load.confirmed > before) return true;
+      const found = await this.#partitionsOf(topic);
+      throw new Error(
+        `${this.#load.failures.join("; ")} ${JSON.stringify(found.map(({ isr, leader }) => ({ isr, leader })))}`,
+      );
+    });
   }
 
   async #until(what: string, holds: () => Promise<boolean>): Promise<void> {
@@ -241,10 +247,8 @@ class Mixed {
       const found = await this.#partitionsOf(name);
       const others = found.filter(({ leader }) => leader !== id);
       if (others.length === 0) return true;
-      await this.#admin.electLeaders(
-        "preferred",
-        others.map(({ partition }) => ({ topic: name, partition })),
-      );
+      const wanted = others.map(({ partition }) => ({ topic: name, partition }));
+      for (const { error } of await this.#admin.electLeaders("preferred", wanted)) if (error) throw error;
       return false;
     });
   }
