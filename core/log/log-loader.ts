@@ -119,7 +119,7 @@ class LogLoader {
     state.logStartOffset = options.logStartOffset;
     yield* this.recover();
     const end = this.findEnd();
-    state.logEndOffset = state.writtenEndOffset = state.openedEndOffset = end;
+    state.logEndOffset = state.writtenEndOffset = end;
     state.recoveryPoint = options.hadCleanShutdown ? end : (Math.min(options.recoveryPoint, end) as Offset);
     state.isRecoveryPointLowered = options.recoveryPoint > state.recoveryPoint;
     state.logStartOffset = Math.max(options.logStartOffset, state.segments[0]!.baseOffset) as Offset;

@@ -40,8 +40,6 @@ export class LogState {
   logStartOffset = 0 as Offset;
   logEndOffset = 0 as Offset;
   writtenEndOffset = 0 as Offset;
-  /** Where the log ended when it was made or opened. */
-  openedEndOffset = 0 as Offset;
   highWatermark = 0 as Offset;
   recoveryPoint = 0 as Offset;
   /**
@@ -301,29 +299,18 @@ export class LogState {
     this.noteSavedEpochs(entries);
   }
 
-  /**
-   * What the leader-epoch file should hold where it holds something else; null where it is right. For a log that has not moved since it was
-   * opened, an epoch that begins at its end is no reason to write: a start would take that entry away again, and every partition has one after
-   * each election. What the file says beyond the end, though, must be true: records would make it count.
-   */
+  /** What the leader-epoch file should hold where it holds something else; null where it is right. */
   private unsavedEpochs(): readonly LeaderEpochEntry[] | null {
-    const { epochs, logEndOffset, savedEpochs: saved } = this;
+    const { epochs, savedEpochs: saved } = this;
     if (!epochs.isDirty) return null;
-    if (saved === null) return epochs.entries;
-    if (isSame(epochs.entries, saved)) {
-      epochs.isDirty = false;
-      return null;
-    }
-    if (logEndOffset !== this.openedEndOffset) return epochs.entries;
-    const entries = epochs.entriesBefore(logEndOffset);
-    const isRecorded = saved.length >= entries.length && isSame(entries, saved.slice(0, entries.length));
-    if (!isRecorded) return epochs.entries;
-    return saved.length === entries.length ? null : entries;
+    if (saved === null || !isSame(epochs.entries, saved)) return epochs.entries;
+    epochs.isDirty = false;
+    return null;
   }
 
   private noteSavedEpochs(entries: readonly LeaderEpochEntry[]): void {
     this.savedEpochs = entries;
-    this.epochs.isDirty = entries.length < this.epochs.entries.length;
+    this.epochs.isDirty = false;
   }
 
   private get epochsPath(): string {

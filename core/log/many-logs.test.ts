@@ -46,7 +46,7 @@ function recorded(disk: FaultyDisk): { disk: Disk; changes: string[] } {
 }
 
 describe("very many logs", () => {
-  test("a stop after an election, with nothing appended, touches no partition's files; epochs are right at the next start", async () => {
+  test("a stop after an election, with nothing appended, writes its epochs and nothing else; they are right at the next start", async () => {
     const faulty = new FaultyDisk({ seed: 5 });
     const { changes, disk } = recorded(faulty);
     let manager = await open(disk);
@@ -63,7 +63,9 @@ describe("very many logs", () => {
       for (const log of logsOf(manager, 3)) log.assignLeaderEpoch(epoch, log.logEndOffset);
       manager.checkpointTick();
       await manager.close({ brokerEpoch: epoch });
-      expect(changes).toEqual([]);
+      // As Kafka leaves it, though a start takes the entry away again; once for each partition.
+      expect(changes.length).toBeLessThanOrEqual(2 * 3);
+      expect(changes.filter((change) => !change.includes("leader-epoch-checkpoint"))).toEqual([]);
     }
     faulty.crash({ writes: "all", names: "all" });
     manager = await open(disk);
