@@ -328,11 +328,8 @@ export class StreamsHeartbeat {
     },
   ): StreamsAnswer {
     const { before, after, configuration, topology } = step;
-    // Tasks are told to who joins, when they have changed, and to who says everything: the answer that told them may have been lost.
-    const isFull =
-      request.memberEpoch === joinEpoch ||
-      (request.rebalanceTimeoutMs !== -1 && request.activeTasks !== null && request.standbyTasks !== null);
-    const isTold = isFull || !sameTasks(before.assigned, after.assigned, false);
+    // Tasks are told to who joins, and when they have changed. Who lost the answer joins again, as with Kafka's coordinator.
+    const isTold = request.memberEpoch === joinEpoch || !sameTasks(before.assigned, after.assigned, false);
     if (isTold && after.userEndpoint !== null && !step.isNewGroup) group.endpointEpoch++;
     const hasOtherEndpoints =
       group.endpointEpoch !== request.endpointInformationEpoch || (step.isNewGroup && after.userEndpoint !== null);

@@ -99,8 +99,9 @@ class StreamsMember implements Member {
     if (this.target !== null && this.world.below(3) !== 0) this.reconcile();
     const response = this.beat(this.epoch);
     if (this.world.below(8) === 0) {
-      // The answer is lost: the next heartbeat says everything.
+      // The answer is lost, and tasks are told once, as by Kafka's coordinator: who missed them joins again.
       this.isTold = false;
+      if ("memberEpoch" in response && response.activeTasks != null) this.forget();
       return;
     }
     switch (response.errorCode) {
