@@ -1,4 +1,7 @@
 // Who asks, and whether they may. The broker asks through this seam everywhere; who decides is composed in.
+import { AclOperation, ResourceType } from "@blumfeld/core/security";
+
+export { AclOperation, ResourceType };
 
 export interface Principal {
   /** "User" for all that Kafka itself makes. */
@@ -7,37 +10,6 @@ export interface Principal {
 }
 
 export const anonymousPrincipal: Principal = { principalType: "User", name: "ANONYMOUS" };
-
-/** Kafka's codes of operations. */
-export const AclOperation = {
-  Any: 1,
-  All: 2,
-  Read: 3,
-  Write: 4,
-  Create: 5,
-  Delete: 6,
-  Alter: 7,
-  Describe: 8,
-  ClusterAction: 9,
-  DescribeConfigs: 10,
-  AlterConfigs: 11,
-  IdempotentWrite: 12,
-  CreateTokens: 13,
-  DescribeTokens: 14,
-  TwoPhaseCommit: 15,
-} as const;
-export type AclOperation = (typeof AclOperation)[keyof typeof AclOperation];
-
-/** Kafka's codes of resource types. */
-export const ResourceType = {
-  Topic: 2,
-  Group: 3,
-  Cluster: 4,
-  TransactionalId: 5,
-  DelegationToken: 6,
-  User: 7,
-} as const;
-export type ResourceType = (typeof ResourceType)[keyof typeof ResourceType];
 
 /** The one name that a cluster resource has. */
 export const clusterResourceName = "kafka-cluster";

@@ -20,7 +20,7 @@ export interface FetchBounds {
 export interface FetchGuide {
   /** Where a consumer should rather read (KIP-392); -1: here. */
   readReplicaOf(partition: Partition, fetchOffset: number): number;
-  /** Whether a follower of this partition gets no records for now (KIP-73). */
+  /** Whether a follower of this partition gets no records while its throttle is used up (KIP-73). */
   isHeldBack(partition: Partition): boolean;
 }
 

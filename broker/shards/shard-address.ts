@@ -1,4 +1,4 @@
-// Where the shard of a key is: in this process, on another broker, or nowhere for now.
+// Where the shard of a key is: in this process, on another broker, or nowhere while nobody leads its partition.
 import type { BrokerParts } from "../parts.ts";
 import type { PeerAddress, Peers } from "../peers/peers.ts";
 
